@@ -1,0 +1,14 @@
+//! What a work order is: ids, names, states, attempts, leases, routing, retry and keys.
+//!
+//! Everything here is pure: no I/O, no async, no SQL, no HTTP, no serde, no clock and no random source. Time and random
+//! bytes arrive as arguments, so the broker, the agent, the tests and a simulation reach the same decisions.
+
+pub mod attempt;
+pub mod ids;
+pub mod life;
+pub mod limits;
+pub mod names;
+pub mod pak;
+pub mod retry;
+pub mod routing;
+pub mod time;

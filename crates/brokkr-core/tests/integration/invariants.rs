@@ -1,0 +1,148 @@
+//! The invariants of an order's life, over random sequences of events.
+
+use brokkr_core::attempt::Attempt;
+use brokkr_core::ids::AgentId;
+use brokkr_core::life::{Delivery, Event, Life, Policy, State};
+use brokkr_core::retry::FailureClass;
+use brokkr_core::time::Timestamp;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..2_000_i64).prop_map(|seconds| Timestamp::from_micros(seconds * 1_000_000))
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    (0..8_u32).prop_map(Attempt::new)
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let class = proptest::option::of(proptest::sample::select(FailureClass::ALL.to_vec()));
+    prop_oneof![
+        4 => (0..3_u128, time(), time()).prop_map(|(agent, now, lease_expires_at)| Event::Claim {
+            agent: AgentId::new(Uuid::from_u128(agent)),
+            now,
+            lease_expires_at,
+        }),
+        2 => (attempt(), time()).prop_map(|(attempt, lease_expires_at)| Event::Renew { attempt, lease_expires_at }),
+        2 => attempt().prop_map(|attempt| Event::Release { attempt }),
+        1 => attempt().prop_map(|attempt| Event::Succeed { attempt }),
+        4 => (attempt(), class, any::<bool>(), time())
+            .prop_map(|(attempt, class, retryable, now)| Event::Fail { attempt, class, retryable, now }),
+        3 => time().prop_map(|now| Event::LeasePassed { now }),
+        1 => Just(Event::HolderRemoved),
+        1 => Just(Event::Cancel),
+        1 => time().prop_map(|now| Event::StartByPassed { now }),
+        3 => time().prop_map(|now| Event::Due { now }),
+        1 => Just(Event::Delete),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (any::<bool>(), 0..5_u32, 0..100_u32, proptest::option::of(time())).prop_map(
+        |(at_least_once, max_retries, backoff_seconds, start_by)| Policy {
+            delivery: if at_least_once {
+                Delivery::AtLeastOnce
+            } else {
+                Delivery::AtMostOnce
+            },
+            max_retries,
+            backoff_seconds,
+            start_by,
+        },
+    )
+}
+
+fn attempt_of(event: Event) -> Option<Attempt> {
+    match event {
+        Event::Renew { attempt, .. }
+        | Event::Release { attempt }
+        | Event::Succeed { attempt }
+        | Event::Fail { attempt, .. } => Some(attempt),
+        _ => None,
+    }
+}
+
+/// Applies the events that are legal and hands each legal step to `step`.
+fn live(
+    policy: Policy,
+    run_at: Option<Timestamp>,
+    events: Vec<Event>,
+    mut step: impl FnMut(Life, Event, Life),
+) {
+    let mut life = Life::begin(policy, Timestamp::from_micros(0), run_at);
+    for event in events {
+        if let Ok(after) = life.apply(event) {
+            step(life, event, after);
+            life = after;
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn attempt_numbers_only_grow_and_only_by_claims(
+        policy in policy(), run_at in proptest::option::of(time()), events in prop::collection::vec(event(), 0..80),
+    ) {
+        live(policy, run_at, events, |before, event, after| {
+            let claim = matches!(event, Event::Claim { .. });
+            let expected = if claim { before.attempt.next() } else { before.attempt };
+            assert_eq!(after.attempt, expected);
+        });
+    }
+
+    #[test]
+    fn only_the_current_attempt_of_a_claimed_order_changes_it(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        live(policy, None, events, |before, event, _| {
+            if let Some(attempt) = attempt_of(event) {
+                assert_eq!(attempt, before.attempt);
+                assert!(matches!(before.state, State::Claimed(_)));
+            }
+        });
+    }
+
+    #[test]
+    fn no_order_is_sent_back_more_often_than_its_retries_allow(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        live(policy, None, events, |_, _, after| {
+            assert!(after.retry_count + after.lost_count <= policy.max_retries);
+        });
+    }
+
+    #[test]
+    fn what_has_ended_never_changes(policy in policy(), events in prop::collection::vec(event(), 0..80)) {
+        live(policy, None, events, |before, _, _| assert!(before.state.queued()));
+    }
+
+    #[test]
+    fn a_lease_never_becomes_shorter(policy in policy(), events in prop::collection::vec(event(), 0..80)) {
+        live(policy, None, events, |before, _, after| {
+            if let (State::Claimed(before), State::Claimed(after)) = (before.state, after.state) {
+                assert!(before.expires_at <= after.expires_at && before.agent == after.agent);
+            }
+        });
+    }
+
+    #[test]
+    fn an_order_delivered_at_most_once_never_comes_back_from_a_lost_attempt(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        let policy = Policy { delivery: Delivery::AtMostOnce, ..policy };
+        live(policy, None, events, |_, _, after| assert_eq!(after.lost_count, 0));
+    }
+
+    #[test]
+    fn a_cancel_request_is_never_forgotten(policy in policy(), events in prop::collection::vec(event(), 0..80)) {
+        live(policy, None, events, |before, _, after| {
+            if let State::Claimed(lease) = before.state
+                && lease.cancel_requested
+            {
+                let still = matches!(after.state, State::Claimed(lease) if lease.cancel_requested);
+                assert!(still || !after.state.queued(), "{after:?}");
+            }
+        });
+    }
+}

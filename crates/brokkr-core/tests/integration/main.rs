@@ -1,0 +1,4 @@
+//! What the life of a work order promises, seen from outside the crate.
+
+mod invariants;
+mod transition_table;
