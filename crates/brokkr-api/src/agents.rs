@@ -1,0 +1,180 @@
+//! Agents, their labels and annotations.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{KnownFields, PakText, Time};
+
+/// The identity of one cluster or host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    /// Sorts by age.
+    pub id: Uuid,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it last changed.
+    pub updated_at: Time,
+    /// When it was deleted.
+    #[schema(required = true)]
+    pub deleted_at: Option<Time>,
+    /// Unique within its cluster.
+    #[schema(example = "runner")]
+    pub name: String,
+    /// The cluster or host that it serves.
+    #[schema(example = "eu-west-1")]
+    pub cluster_name: String,
+    /// When it last gave a sign of life.
+    #[schema(required = true)]
+    pub last_heartbeat: Option<Time>,
+    /// Only an `ACTIVE` agent may claim. A new one is `INACTIVE`.
+    #[schema(example = "ACTIVE")]
+    pub status: String,
+    /// Whether it reaches its Kubernetes API, as it said last.
+    #[schema(required = true)]
+    pub k8s_reachable: Option<bool>,
+    /// How long that API took to answer, in milliseconds.
+    #[schema(required = true)]
+    pub k8s_api_latency_ms: Option<i64>,
+    /// When it said so.
+    #[schema(required = true)]
+    pub k8s_reported_at: Option<Time>,
+}
+
+impl Agent {
+    /// The status in which an agent may claim.
+    pub const ACTIVE: &'static str = "ACTIVE";
+    /// The status of a new or paused agent.
+    pub const INACTIVE: &'static str = "INACTIVE";
+}
+
+/// Creates an agent. Name and cluster together are unique among the agents that are not deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreateAgent {
+    /// 1 to 255 characters.
+    #[schema(min_length = 1, max_length = 255, example = "runner")]
+    pub name: String,
+    /// The cluster or host that it serves: 1 to 255 characters.
+    #[schema(min_length = 1, max_length = 255, example = "eu-west-1")]
+    pub cluster_name: String,
+    /// The generators that may see it, by id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_ids: Option<Vec<String>>,
+}
+
+impl KnownFields for CreateAgent {
+    const FIELDS: &'static [&'static str] = &["name", "cluster_name", "generator_ids"];
+}
+
+/// A new agent and its PAK, which is shown only now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentCreated {
+    /// The agent, still `INACTIVE`.
+    pub agent: Agent,
+    /// With what it authenticates.
+    pub initial_pak: PakText,
+}
+
+/// Changes an agent. What is absent stays. It never touches the PAK.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateAgent {
+    /// 1 to 255 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 255)]
+    pub name: Option<String>,
+    /// 1 to 255 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 255)]
+    pub cluster_name: Option<String>,
+    /// `ACTIVE` or `INACTIVE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ACTIVE")]
+    pub status: Option<String>,
+}
+
+impl KnownFields for UpdateAgent {
+    const FIELDS: &'static [&'static str] = &["name", "cluster_name", "status"];
+}
+
+/// A label of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentLabel {
+    /// Of the label itself.
+    pub id: Uuid,
+    /// The agent that has it.
+    pub agent_id: Uuid,
+    /// 1 to 64 characters without whitespace.
+    #[schema(example = "gpu")]
+    pub label: String,
+}
+
+/// An annotation of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentAnnotation {
+    /// Of the annotation itself.
+    pub id: Uuid,
+    /// The agent that has it.
+    pub agent_id: Uuid,
+    /// 1 to 64 characters without whitespace.
+    #[schema(example = "region")]
+    pub key: String,
+    /// 1 to 64 characters without whitespace.
+    #[schema(example = "eu-west")]
+    pub value: String,
+}
+
+/// Gives an agent a label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddLabel {
+    /// The agent of the path again.
+    pub agent_id: Uuid,
+    /// 1 to 64 characters without whitespace.
+    #[schema(min_length = 1, max_length = 64, example = "gpu")]
+    pub label: String,
+}
+
+impl KnownFields for AddLabel {
+    const FIELDS: &'static [&'static str] = &["agent_id", "label"];
+}
+
+/// Gives an agent an annotation. A key has one value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddAnnotation {
+    /// The agent of the path again.
+    pub agent_id: Uuid,
+    /// 1 to 64 characters without whitespace.
+    #[schema(min_length = 1, max_length = 64, example = "region")]
+    pub key: String,
+    /// 1 to 64 characters without whitespace.
+    #[schema(min_length = 1, max_length = 64, example = "eu-west")]
+    pub value: String,
+}
+
+impl KnownFields for AddAnnotation {
+    const FIELDS: &'static [&'static str] = &["agent_id", "key", "value"];
+}
+
+/// An agent and its new PAK, which is shown only now. The old one is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RotatedAgentPak {
+    /// The agent.
+    pub agent: Agent,
+    /// With what it authenticates from now on.
+    pub pak: PakText,
+}
+
+/// A sign of life, with what the agent knows of its Kubernetes API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Heartbeat {
+    /// Whether it reaches its Kubernetes API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k8s_reachable: Option<bool>,
+    /// How long that API took to answer, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub k8s_api_latency_ms: Option<i64>,
+}
+
+impl KnownFields for Heartbeat {
+    const FIELDS: &'static [&'static str] = &["k8s_reachable", "k8s_api_latency_ms"];
+}

@@ -1,0 +1,28 @@
+//! The typed client of the broker.
+//!
+//! One method per endpoint, in the words of `brokkr-api`. Nothing is retried in secret: an error says whether it may pass
+//! ([`ClientError::is_transient`]), and [`retry`] helps those who want to try again.
+
+mod agents;
+mod claims;
+mod config;
+mod error;
+mod generators;
+mod output;
+mod page;
+mod paks;
+pub mod retry;
+mod sse;
+mod status;
+mod transport;
+mod work_orders;
+
+pub use claims::CompleteOutcome;
+pub use config::{ClientConfig, ConfigError, HeaderProvider};
+pub use error::{ClientError, ProblemAnswer, Unreachable};
+pub use output::{OutputEvent, OutputEvents};
+pub use page::Page;
+pub use transport::{Client, install_crypto_provider};
+pub use work_orders::{CancelOutcome, Created};
+
+pub use brokkr_api as api;

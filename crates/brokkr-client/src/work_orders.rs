@@ -1,0 +1,147 @@
+//! Work orders, their targeting and attempts, and the log.
+
+use brokkr_api::{
+    Attempt, BatchAnswer, BatchCreate, Cancel, CreateWorkOrder, ListLog, ListWorkOrders, SetTargeting,
+    Targeting, WorkOrder, WorkOrderLog, paths,
+};
+use http::{Method, StatusCode};
+use uuid::Uuid;
+
+use crate::transport::{header, read, send};
+use crate::{Client, ClientError, Page};
+
+/// A work order that was submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The work order.
+    pub work_order: WorkOrder,
+    /// Whether an earlier request with the same idempotency key created it.
+    pub replayed: bool,
+}
+
+/// What a cancellation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CancelOutcome {
+    /// It was waiting and has ended.
+    Ended(Box<WorkOrderLog>),
+    /// An agent has to stop it first.
+    Requested(Box<WorkOrder>),
+}
+
+impl Client {
+    /// Submits a work order. With an idempotency key (1 to 255 visible ASCII characters) it is safe to send again.
+    ///
+    /// # Errors
+    /// `no_targeting_specified`, `invalid_work_order`, `foreign_key_violation`, `idempotency_key_reused` and others.
+    pub async fn create_work_order(
+        &self,
+        work_order: &CreateWorkOrder,
+        idempotency_key: Option<&str>,
+    ) -> Result<Created, ClientError> {
+        let mut request = self.request(Method::POST, paths::WORK_ORDERS).json(work_order);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        let answer = send(request).await?;
+        let replayed = header(answer.headers(), "idempotency-replayed") == Some("true");
+        Ok(Created {
+            work_order: read(answer).await?,
+            replayed,
+        })
+    }
+
+    /// Submits many work orders. The answer tells of each what became of it.
+    ///
+    /// # Errors
+    /// Only when all were refused together.
+    pub async fn create_work_orders(&self, batch: &BatchCreate) -> Result<BatchAnswer, ClientError> {
+        self.post(paths::WORK_ORDERS_BATCH, batch).await
+    }
+
+    /// Work orders of the queue, newest first.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn work_orders(&self, query: &ListWorkOrders) -> Result<Page<WorkOrder>, ClientError> {
+        self.page(paths::WORK_ORDERS, query).await
+    }
+
+    /// One work order, ended or not.
+    ///
+    /// # Errors
+    /// `work_order_not_found`.
+    pub async fn work_order(&self, id: Uuid) -> Result<WorkOrder, ClientError> {
+        self.get(&paths::with_id(paths::WORK_ORDER, id)).await
+    }
+
+    /// Removes a work order from the queue without a trace in the log.
+    ///
+    /// # Errors
+    /// `work_order_not_found`, for an ended one too.
+    pub async fn delete_work_order(&self, id: Uuid) -> Result<(), ClientError> {
+        self.delete(&paths::with_id(paths::WORK_ORDER, id)).await
+    }
+
+    /// Cancels a work order.
+    ///
+    /// # Errors
+    /// `work_order_not_found`, `work_order_ended`.
+    pub async fn cancel_work_order(&self, id: Uuid, cancel: &Cancel) -> Result<CancelOutcome, ClientError> {
+        let path = paths::with_id(paths::WORK_ORDER_CANCEL, id);
+        let answer = send(self.request(Method::POST, &path).json(cancel)).await?;
+        match answer.status() {
+            StatusCode::ACCEPTED => Ok(CancelOutcome::Requested(read(answer).await?)),
+            _ => Ok(CancelOutcome::Ended(read(answer).await?)),
+        }
+    }
+
+    /// Submits an ended work order again, as a new one.
+    ///
+    /// # Errors
+    /// `work_order_not_found`, or a problem when it has not ended.
+    pub async fn retry_work_order(&self, id: Uuid) -> Result<WorkOrder, ClientError> {
+        self.post_empty(&paths::with_id(paths::WORK_ORDER_RETRY, id))
+            .await
+    }
+
+    /// Who may run a work order.
+    ///
+    /// # Errors
+    /// `work_order_not_found`.
+    pub async fn targeting(&self, id: Uuid) -> Result<Targeting, ClientError> {
+        self.get(&paths::with_id(paths::WORK_ORDER_TARGETING, id)).await
+    }
+
+    /// Replaces who may run a work order that is still waiting.
+    ///
+    /// # Errors
+    /// `work_order_not_found`, or a problem when it is not waiting.
+    pub async fn set_targeting(&self, id: Uuid, targeting: &SetTargeting) -> Result<Targeting, ClientError> {
+        self.put(&paths::with_id(paths::WORK_ORDER_TARGETING, id), targeting)
+            .await
+    }
+
+    /// The attempts of a work order, the first one first.
+    ///
+    /// # Errors
+    /// `work_order_not_found`.
+    pub async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, ClientError> {
+        self.get(&paths::with_id(paths::WORK_ORDER_ATTEMPTS, id)).await
+    }
+
+    /// Entries of the log, the latest ending first.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn work_order_log(&self, query: &ListLog) -> Result<Page<WorkOrderLog>, ClientError> {
+        self.page(paths::WORK_ORDER_LOG, query).await
+    }
+
+    /// How one work order ended.
+    ///
+    /// # Errors
+    /// `work_order_log_entry_not_found`.
+    pub async fn work_order_log_entry(&self, id: Uuid) -> Result<WorkOrderLog, ClientError> {
+        self.get(&paths::with_id(paths::WORK_ORDER_LOG_ENTRY, id)).await
+    }
+}
