@@ -1,0 +1,203 @@
+//! The one loop that takes work: as much as there are free slots, and never more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use crate::attempt::{AttemptId, Claim};
+use crate::backoff::Backoff;
+use crate::broker::CallError;
+use crate::work::{Start, Workshop};
+
+/// How often orphans are looked for once the first time has passed.
+const TIDY_INTERVAL: Duration = Duration::from_secs(600);
+/// How long an agent that claims no more takes to give back what it was given at the last moment.
+const GIVE_BACK_LIMIT: Duration = Duration::from_secs(5);
+/// How long the broker may still be at work on a request that was dropped.
+const LAST_CLAIM: Duration = Duration::from_millis(200);
+/// How often a claim that was long in coming is confirmed before it is given back.
+const CONFIRMATIONS_MAX: usize = 3;
+
+/// Takes work and adopts what is there.
+pub(crate) struct Claimer {
+    pub(crate) workshop: Arc<Workshop>,
+    pub(crate) slots: usize,
+    pub(crate) wait_seconds: i64,
+    pub(crate) backoff: Backoff,
+    pub(crate) tidy_at: Instant,
+    /// Ended already; their endings are on their way.
+    pub(crate) ended: HashSet<AttemptId>,
+}
+
+impl Claimer {
+    /// Adopts what the agent holds, then claims until it is told to drain.
+    ///
+    /// # Errors
+    /// When a newer process of the same agent has taken over.
+    pub(crate) async fn run(mut self) -> Result<(), CallError> {
+        let shutdown = self.workshop.shutdown.clone();
+        let result = tokio::select! {
+            error = self.claim_for_ever() => Err(error),
+            () = shutdown.draining() => Ok(()),
+        };
+        if result.is_ok() {
+            match timeout(GIVE_BACK_LIMIT, self.give_back()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    warn!(%error, "could not ask which claims came too late, they will be found lost");
+                }
+                Err(_) => warn!(
+                    "the broker did not say in time which claims came too late, they will be found lost"
+                ),
+            }
+        }
+        result
+    }
+
+    /// The broker may have answered the request that was just dropped, or be about to.
+    async fn give_back(&mut self) -> Result<(), CallError> {
+        self.reconcile().await?;
+        sleep(LAST_CLAIM).await;
+        self.reconcile().await
+    }
+
+    async fn claim_for_ever(&mut self) -> CallError {
+        // What an answer that never arrived may have given to the agent has to be looked at before more is claimed.
+        let mut reconciled = false;
+        loop {
+            let result = if reconciled {
+                self.claim().await
+            } else {
+                self.reconcile().await
+            };
+            match result {
+                Ok(()) => {
+                    reconciled = true;
+                    self.backoff.reset();
+                }
+                Err(error) if error.is_superseded() => return error,
+                Err(error) => {
+                    reconciled &= !error.may_have_been_done();
+                    let wait = self.backoff.next(error.retry_after());
+                    warn!(%error, wait_seconds = wait.as_secs_f64(), "could not claim work");
+                    sleep(wait).await;
+                }
+            }
+            self.tidy_when_due().await;
+        }
+    }
+
+    /// One request for as much as there is room for.
+    async fn claim(&mut self) -> Result<(), CallError> {
+        let work_types = self.workshop.work_types();
+        let free = self.free_slot().await;
+        if work_types.is_empty() {
+            sleep(TIDY_INTERVAL).await;
+            return Ok(());
+        }
+        // Taken before the request leaves, so that the lease is never believed to be longer than it is.
+        let since = Instant::now();
+        let claims = self
+            .workshop
+            .broker
+            .claim(free, work_types, self.workshop.lease_seconds, self.wait_seconds)
+            .await?;
+        self.begin_all(claims, since).await;
+        Ok(())
+    }
+
+    /// Waits for a free slot, and says how many there are.
+    async fn free_slot(&self) -> usize {
+        let mut changed = self.workshop.held.watch();
+        loop {
+            changed.mark_unchanged();
+            match self.slots.saturating_sub(self.workshop.held.count()) {
+                // The sender lives as long as the workshop.
+                0 => drop(changed.changed().await),
+                free => return free,
+            }
+        }
+    }
+
+    async fn begin_all(&self, claims: Vec<Claim>, since: Instant) {
+        let (fresh, late): (Vec<_>, Vec<_>) = claims.into_iter().partition(|claim| {
+            let third = crate::lease::lease(claim, self.workshop.lease_seconds) / 3;
+            since.elapsed() < third
+        });
+        for claim in fresh {
+            self.workshop.begin(claim, Start::New, since);
+        }
+        if !late.is_empty() {
+            self.begin_late(late).await;
+        }
+    }
+
+    /// After a long wait too little of the lease is certain, so these are renewed before they begin.
+    async fn begin_late(&self, mut claims: Vec<Claim>) {
+        let workshop = &self.workshop;
+        let mut backoff = self.backoff.clone();
+        for _ in 0..CONFIRMATIONS_MAX {
+            let since = Instant::now();
+            match workshop.broker.confirm(&claims, workshop.lease_seconds).await {
+                Ok(renewed) => {
+                    for claim in claims.into_iter().filter(|claim| renewed.contains(&claim.id)) {
+                        workshop.begin(claim, Start::New, since);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    warn!(%error, "could not confirm claims");
+                    sleep(backoff.next(error.retry_after())).await;
+                }
+            }
+        }
+        for claim in claims.drain(..) {
+            self.release(&claim, "the agent could not be sure of its lease")
+                .await
+                .ok();
+        }
+    }
+
+    /// Adopts what the broker says is held and is here, and gives back what was never begun.
+    async fn reconcile(&mut self) -> Result<(), CallError> {
+        let claims = self.workshop.broker.held_claims().await?;
+        for claim in claims {
+            if self.workshop.held.contains(claim.id) || self.ended.contains(&claim.id) {
+                continue;
+            }
+            match self.workshop.work_of(&claim).await {
+                Ok(Some(attempt)) => {
+                    // How much of the lease is left is not known, so the keeper renews it at once.
+                    let third = crate::lease::lease(&claim, self.workshop.lease_seconds) / 3;
+                    let since = Instant::now().checked_sub(third).unwrap_or_else(Instant::now);
+                    self.workshop.begin(claim, Start::Adopt(attempt), since);
+                }
+                Ok(None) => self.release(&claim, "the agent had not begun it").await?,
+                Err(error) => warn!(work_order.id = %claim.id.order, %error, "could not adopt a claim"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn release(&self, claim: &Claim, reason: &str) -> Result<(), CallError> {
+        match self.workshop.broker.release(claim.id, reason).await {
+            Ok(()) => {
+                info!(work_order.id = %claim.id.order, attempt = claim.id.attempt, reason, "gave a claim back");
+                Ok(())
+            }
+            // Somebody else has settled it.
+            Err(error) if error.is_final() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tidy_when_due(&mut self) {
+        if self.tidy_at <= Instant::now() {
+            self.workshop.tidy().await;
+            self.tidy_at = Instant::now() + TIDY_INTERVAL;
+        }
+    }
+}
