@@ -1,0 +1,34 @@
+//! HTTP words: what is said on the wire, turned into use cases and back.
+//!
+//! A handler's arguments say who may call and what was sent; its body is one use case. Errors become a [`Problem`] here and
+//! nowhere else.
+
+mod authenticate;
+mod extract;
+mod middleware;
+mod on_wire;
+pub mod openapi;
+mod paging;
+pub mod problem;
+mod router;
+mod state;
+mod warnings;
+
+mod agent_annotations;
+mod agent_labels;
+mod agents;
+mod attempts;
+mod auth;
+mod claims;
+mod endings;
+mod generators;
+mod health;
+mod output;
+mod paks;
+mod renewals;
+mod work_order_log;
+mod work_orders;
+
+pub use problem::{Code, Problem};
+pub use router::router;
+pub use state::{AppState, LinkTrace};

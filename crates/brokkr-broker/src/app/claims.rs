@@ -1,0 +1,241 @@
+//! How agents take work orders.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use brokkr_core::attempt::Attempt;
+use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::limits::{ClaimMax, LeaseSeconds, WaitSeconds};
+use brokkr_core::names::WorkType;
+use tokio::time::Instant;
+
+use super::App;
+use super::waiters::{Place, Wanted};
+use crate::dal::agents::{self, Instance};
+use crate::dal::claims::{self, ClaimNext};
+use crate::dal::work_orders::{self, QueuedOrder};
+use crate::dal::{DalError, Tx, attempts};
+
+/// What an agent asks for when it claims.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// How many orders at most.
+    pub max: ClaimMax,
+    /// Only orders of these types; of any type when there are none.
+    pub work_types: Vec<WorkType>,
+    /// How long each claim holds; an order's claim timeout may shorten it.
+    pub lease_seconds: LeaseSeconds,
+    /// How long to wait when there is nothing to claim.
+    pub wait_seconds: WaitSeconds,
+    /// The agent's process.
+    pub instance_id: InstanceId,
+}
+
+/// Names one process of an agent: 1 to 64 visible characters, new at each of its starts.
+///
+/// The newest process may act for the agent; which one that is, the order tells in which the broker saw them first. One that
+/// was seen before and is not the newest stays refused for ever, so two processes never take turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceId(String);
+
+/// A text that cannot name a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("instance_id must have 1 to 64 visible ASCII characters")]
+pub struct InvalidInstanceId;
+
+impl InstanceId {
+    const CHARACTERS_MAX: usize = 64;
+
+    /// Checks `text` and keeps it.
+    ///
+    /// # Errors
+    /// [`InvalidInstanceId`].
+    pub fn parse(text: String) -> Result<Self, InvalidInstanceId> {
+        let valid = (1..=Self::CHARACTERS_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if valid {
+            Ok(Self(text))
+        } else {
+            Err(InvalidInstanceId)
+        }
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An order that an agent holds, and the earlier attempts at it whose outcome nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldOrder {
+    /// The order, with the current attempt and its lease.
+    pub order: QueuedOrder,
+    /// Their work may still run, or may have run to its end.
+    pub lost_attempts: Vec<Attempt>,
+}
+
+/// Why nothing was claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The order does not exist, is not waiting, or is not for this agent, or the agent is not active.
+    #[error("the order is not there to be claimed by this agent")]
+    NotClaimable,
+    /// A newer process acts for the agent.
+    #[error("a newer process of the agent has taken over")]
+    Superseded,
+    /// The agent was deleted.
+    #[error("there is no such agent")]
+    NoAgent,
+    /// The database did not do its part.
+    #[error("could not claim")]
+    Storage(#[from] DalError),
+}
+
+/// More than any agent holds at a time.
+const HELD_MAX: u32 = 1_000;
+
+impl App {
+    /// What an agent could claim now, oldest first: at most `limit` orders that are newer than `after`. Nothing for an
+    /// agent that is not active or does not exist.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn pending_work_orders(
+        &self,
+        agent: AgentId,
+        work_type: Option<&WorkType>,
+        after: Option<WorkOrderId>,
+        limit: u32,
+    ) -> Result<Vec<QueuedOrder>, DalError> {
+        let now = self.now();
+        let mut tx = self.db.read().await?;
+        work_orders::pending_for_agent(&mut tx, agent, work_type, after, now, limit).await
+    }
+
+    /// Claims one known order for as long as its claim timeout.
+    ///
+    /// # Errors
+    /// [`ClaimError::NotClaimable`] for whatever reason; none of them is told apart.
+    pub async fn claim_work_order(&self, agent: AgentId, id: WorkOrderId) -> Result<QueuedOrder, ClaimError> {
+        let now = self.now();
+        let mut tx = self.db.begin().await?;
+        let order = claims::claim_by_id(&mut tx, id, agent, now)
+            .await?
+            .ok_or(ClaimError::NotClaimable)?;
+        tx.commit().await?;
+        self.metrics().claimed(1);
+        Ok(order)
+    }
+
+    /// Claims the next orders for an agent, higher priorities first, then older ones. When there are none it waits, and
+    /// answers none when none came in time or the broker stops.
+    ///
+    /// # Errors
+    /// [`ClaimError::Superseded`] and [`ClaimError::NoAgent`], also while it waits.
+    pub async fn claim_work_orders(
+        &self,
+        agent: AgentId,
+        request: &ClaimRequest,
+    ) -> Result<Vec<HeldOrder>, ClaimError> {
+        let patience = Duration::from_secs(u64::from(request.wait_seconds.get()));
+        if patience.is_zero() {
+            return self.claim_now(agent, request).await;
+        }
+        let deadline = Instant::now() + patience;
+        let mut woken: Option<Place> = None;
+        loop {
+            let place = self.park(agent, request).await?;
+            let claimed = self.claim_now(agent, request).await?;
+            if let Some(woken) = woken.take() {
+                woken.leave_having_looked();
+            }
+            if !claimed.is_empty() {
+                return Ok(claimed);
+            }
+            tokio::select! {
+                biased;
+                () = self.stopping().cancelled() => return Ok(Vec::new()),
+                () = place.woken() => woken = Some(place),
+                () = tokio::time::sleep_until(deadline) => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    /// What an agent holds now, oldest first.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn held_work_orders(&self, agent: AgentId) -> Result<Vec<HeldOrder>, DalError> {
+        let mut tx = self.db.read().await?;
+        let held = claims::held(&mut tx, agent, None, HELD_MAX).await?;
+        with_lost_attempts(&mut tx, held).await
+    }
+
+    /// How many claims wait for work at this broker.
+    #[must_use]
+    pub fn parked_claims(&self) -> usize {
+        self.waiters.len()
+    }
+
+    async fn park(&self, agent: AgentId, request: &ClaimRequest) -> Result<Place, ClaimError> {
+        let routes = agents::routes(&mut self.db.read().await?, agent).await?;
+        let work_types =
+            (!request.work_types.is_empty()).then(|| request.work_types.iter().cloned().collect());
+        Ok(self.waiters.park(Wanted {
+            agent,
+            routes,
+            work_types,
+        }))
+    }
+
+    async fn claim_now(&self, agent: AgentId, request: &ClaimRequest) -> Result<Vec<HeldOrder>, ClaimError> {
+        let now = self.now();
+        let mut tx = self.db.begin().await?;
+        let instance_id = request.instance_id.as_str();
+        match agents::take_over(&mut tx, agent, instance_id, now).await? {
+            Instance::Current => {}
+            Instance::Superseded => return Err(ClaimError::Superseded),
+            Instance::NoAgent => return Err(ClaimError::NoAgent),
+        }
+        let ClaimRequest {
+            max,
+            lease_seconds,
+            work_types,
+            ..
+        } = request;
+        let (max, lease_seconds) = (*max, *lease_seconds);
+        let claim = ClaimNext {
+            agent,
+            instance_id,
+            work_types,
+            max,
+            lease_seconds,
+            now,
+        };
+        let orders = claims::claim_next(&mut tx, claim).await?;
+        debug_assert!(orders.len() <= max.get() as usize);
+        let claimed = with_lost_attempts(&mut tx, orders).await?;
+        tx.commit().await?;
+        self.metrics().claimed(claimed.len() as u64);
+        Ok(claimed)
+    }
+}
+
+async fn with_lost_attempts(tx: &mut Tx, orders: Vec<QueuedOrder>) -> Result<Vec<HeldOrder>, DalError> {
+    // Only an order that went back after a loss has any.
+    let with_losses = orders
+        .iter()
+        .filter(|order| order.life().lost_count > 0)
+        .map(QueuedOrder::id);
+    let mut lost: BTreeMap<WorkOrderId, Vec<Attempt>> = BTreeMap::new();
+    for (id, attempt) in attempts::lost_of_many(tx, with_losses.collect::<Vec<_>>()).await? {
+        lost.entry(id).or_default().push(attempt);
+    }
+    let held = |order: QueuedOrder| HeldOrder {
+        lost_attempts: lost.remove(&order.id()).unwrap_or_default(),
+        order,
+    };
+    Ok(orders.into_iter().map(held).collect())
+}

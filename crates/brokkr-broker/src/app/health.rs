@@ -1,0 +1,71 @@
+//! Whether the broker can serve.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::App;
+use crate::dal::{DalError, queue_depth};
+
+/// How long the database has to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// All of them, so that a status without orders shows as zero and not as its last number.
+const QUEUE_STATUSES: &[&str] = &["PENDING", "CLAIMED", "RETRY_PENDING", "SCHEDULED"];
+
+/// Why the broker cannot serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReady {
+    /// It is stopping.
+    Stopping,
+    /// It cannot tell the time to within a second.
+    ClockUnknown,
+    /// The database does not answer.
+    DatabaseAway,
+}
+
+impl App {
+    /// Asks whether work can be accepted now.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        if self.stopping.is_cancelled() {
+            return Err(NotReady::Stopping);
+        }
+        if !self.clock.known() {
+            return Err(NotReady::ClockUnknown);
+        }
+        match tokio::time::timeout(PATIENCE, self.db.ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(NotReady::DatabaseAway),
+        }
+    }
+
+    /// Brings the numbers up to date that are read off rather than counted. What cannot be read stays as it was.
+    pub async fn measure(&self) {
+        for pool in self.db.pool_use() {
+            self.metrics.pool(pool.pool, pool.open, pool.idle, pool.max);
+        }
+        self.metrics.waiting_claims(self.waiters.len());
+        // Whoever finds another one measuring is content with what that one finds: asking often costs no more.
+        if let Ok(_turn) = self.metrics.measuring().try_lock()
+            && let Ok(Err(error)) = tokio::time::timeout(PATIENCE, self.measure_queue()).await
+        {
+            debug!(error = %error, "the queue could not be measured");
+        }
+    }
+
+    async fn measure_queue(&self) -> Result<(), DalError> {
+        let mut tx = self.db.read().await?;
+        let (depths, now) = (queue_depth::by_status(&mut tx).await?, self.now());
+        for status in QUEUE_STATUSES {
+            let depth = depths.iter().find(|depth| depth.status == *status);
+            let (orders, oldest) = depth.map_or((0, Duration::ZERO), |depth| {
+                (depth.orders, now.since(depth.oldest))
+            });
+            self.metrics.queue(status, orders, oldest);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! The work-order log.
+
+use brokkr_core::ids::WorkOrderId;
+
+use super::App;
+use crate::dal::DalError;
+use crate::dal::log;
+
+pub use crate::dal::log::{LogEntry, LogFilter, LogPosition};
+
+/// Why an entry cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The order has not ended, or never was.
+    #[error("there is no such entry in the work-order log")]
+    Absent,
+    /// The database did not do its part.
+    #[error("could not read the work-order log")]
+    Storage(#[from] DalError),
+}
+
+impl App {
+    /// How an order ended.
+    ///
+    /// # Errors
+    /// [`LogError::Absent`].
+    pub async fn log_entry(&self, id: WorkOrderId) -> Result<LogEntry, LogError> {
+        let mut tx = self.db.read().await?;
+        log::get(&mut tx, id).await?.ok_or(LogError::Absent)
+    }
+
+    /// At most `limit` entries, the latest ending first, that come after `after` in this order.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn list_log(
+        &self,
+        filter: &LogFilter,
+        after: Option<LogPosition>,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, DalError> {
+        let mut tx = self.db.read().await?;
+        log::list(&mut tx, filter, after, limit).await
+    }
+}

@@ -1,0 +1,69 @@
+//! SQL words: one module per noun, each with its statements and with functions `verb(tx, ...)`.
+//!
+//! Times, ids and JSON are parameters; nothing here reads a clock or a random source. A function never opens a transaction:
+//! that is for `app/`, so that a use case is one transaction. Functions that take many rows send one statement. Lists are
+//! paged by keyset: a page begins after the last row of the one before it.
+
+pub mod agent_annotations;
+pub mod agent_labels;
+pub mod agents;
+pub mod attempts;
+pub mod audit;
+pub mod claims;
+pub mod credentials;
+mod db;
+pub mod endings;
+mod error;
+pub mod generators;
+pub mod idempotency_keys;
+pub mod log;
+pub mod migrate;
+pub mod output;
+pub mod queue_depth;
+pub mod renewals;
+pub mod routes;
+mod row;
+mod sql;
+pub mod sweeps;
+pub mod targets;
+mod tx;
+mod value;
+pub mod work_orders;
+
+pub use self::db::{Db, DbOptions, PoolUse};
+pub use self::error::{BoxError, ConstraintKind, DalError};
+pub use self::row::{Cell, FromColumn, Row};
+pub(crate) use self::sql::statements;
+pub use self::sql::{Dialect, Sql};
+pub use self::tx::Tx;
+pub(crate) use self::value::params;
+pub use self::value::{Kind, Rows, Value};
+
+/// Every statement of the broker, for the test that prepares each of them on both databases.
+#[must_use]
+pub fn all_statements() -> Vec<&'static Sql> {
+    [
+        agent_annotations::STATEMENTS,
+        agent_labels::STATEMENTS,
+        agents::STATEMENTS,
+        agents::instances::STATEMENTS,
+        attempts::STATEMENTS,
+        audit::STATEMENTS,
+        claims::STATEMENTS,
+        credentials::STATEMENTS,
+        db::STATEMENTS,
+        endings::STATEMENTS,
+        generators::STATEMENTS,
+        idempotency_keys::STATEMENTS,
+        log::STATEMENTS,
+        migrate::STATEMENTS,
+        output::STATEMENTS,
+        queue_depth::STATEMENTS,
+        renewals::STATEMENTS,
+        routes::STATEMENTS,
+        sweeps::STATEMENTS,
+        targets::STATEMENTS,
+        work_orders::STATEMENTS,
+    ]
+    .concat()
+}

@@ -1,0 +1,209 @@
+//! A transaction: the only thing that statements run in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sqlx::database::Database;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+
+use super::error::DalError;
+use super::row::{DriverRow, Row};
+use super::sql::{Dialect, Sql};
+use super::value::Value;
+
+/// A transaction, rolled back unless [`Tx::commit`] is called.
+///
+/// A failed statement ends it on both databases alike: what follows is refused with [`DalError::Aborted`], and so is the
+/// commit.
+///
+/// One made by [`Db::read`](super::Db::read) only reads. It is not one snapshot: each of its statements sees what was
+/// committed when it began.
+#[must_use = "a transaction that is dropped is rolled back"]
+pub struct Tx {
+    session: Session,
+    statements: Arc<AtomicU64>,
+    failed: bool,
+}
+
+pub(super) enum Session {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+    PostgresRead(PoolConnection<Postgres>),
+    SqliteRead(PoolConnection<Sqlite>),
+}
+
+enum Connection<'t> {
+    Postgres(&'t mut PgConnection),
+    Sqlite(&'t mut SqliteConnection),
+}
+
+impl Session {
+    fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(tx) => Connection::Postgres(tx),
+            Self::Sqlite(tx) => Connection::Sqlite(tx),
+            Self::PostgresRead(connection) => Connection::Postgres(connection),
+            Self::SqliteRead(connection) => Connection::Sqlite(connection),
+        }
+    }
+}
+
+/// Runs a driver's method with the bound query of whichever database this is.
+macro_rules! run {
+    ($self:ident, $sql:ident, $values:ident, $method:ident) => {{
+        $self.admit($sql, &$values)?;
+        let answer = match $self.session.connection() {
+            Connection::Postgres(connection) => {
+                let query = bind_postgres(sqlx::query($sql.text(Dialect::Postgres)), $values);
+                query.$method(connection).await.map(Either::Postgres)
+            }
+            Connection::Sqlite(connection) => {
+                let query = bind_sqlite(sqlx::query($sql.text(Dialect::Sqlite)), $values);
+                query.$method(connection).await.map(Either::Sqlite)
+            }
+        };
+        answer.map_err(|error| {
+            $self.failed = true;
+            DalError::classify($sql.name(), error)
+        })
+    }};
+}
+
+enum Either<P, S> {
+    Postgres(P),
+    Sqlite(S),
+}
+
+impl Tx {
+    pub(super) fn new(session: Session, statements: Arc<AtomicU64>) -> Self {
+        Self {
+            session,
+            statements,
+            failed: false,
+        }
+    }
+
+    /// Runs a statement and answers how many rows it changed. For a batch that is the number of rows changed in all.
+    ///
+    /// # Errors
+    /// [`DalError`]; the transaction is of no use afterwards.
+    pub async fn execute(&mut self, sql: &'static Sql, values: Vec<Value>) -> Result<u64, DalError> {
+        Ok(match run!(self, sql, values, execute)? {
+            Either::Postgres(done) => done.rows_affected(),
+            Either::Sqlite(done) => done.rows_affected(),
+        })
+    }
+
+    /// Runs a statement and answers all its rows. Bound them in the statement: a list is never unbounded.
+    ///
+    /// # Errors
+    /// [`DalError`]; the transaction is of no use afterwards.
+    pub async fn fetch_all(&mut self, sql: &'static Sql, values: Vec<Value>) -> Result<Vec<Row>, DalError> {
+        let name = sql.name();
+        Ok(match run!(self, sql, values, fetch_all)? {
+            Either::Postgres(rows) => rows
+                .into_iter()
+                .map(|row| Row::new(name, DriverRow::Postgres(row)))
+                .collect(),
+            Either::Sqlite(rows) => rows
+                .into_iter()
+                .map(|row| Row::new(name, DriverRow::Sqlite(row)))
+                .collect(),
+        })
+    }
+
+    /// Runs a statement and answers its row, if it has one.
+    ///
+    /// # Errors
+    /// [`DalError`]; the transaction is of no use afterwards.
+    pub async fn fetch_optional(
+        &mut self,
+        sql: &'static Sql,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, DalError> {
+        let row = match run!(self, sql, values, fetch_optional)? {
+            Either::Postgres(row) => row.map(DriverRow::Postgres),
+            Either::Sqlite(row) => row.map(DriverRow::Sqlite),
+        };
+        Ok(row.map(|row| Row::new(sql.name(), row)))
+    }
+
+    /// Runs a statement that always answers a row, such as a count.
+    ///
+    /// # Errors
+    /// [`DalError`]; the transaction is of no use afterwards.
+    pub async fn fetch_one(&mut self, sql: &'static Sql, values: Vec<Value>) -> Result<Row, DalError> {
+        let row = match run!(self, sql, values, fetch_one)? {
+            Either::Postgres(row) => DriverRow::Postgres(row),
+            Either::Sqlite(row) => DriverRow::Sqlite(row),
+        };
+        Ok(Row::new(sql.name(), row))
+    }
+
+    /// Keeps everything that the transaction did. When it ends in [`DalError::Unavailable`], nobody knows whether it was
+    /// kept.
+    ///
+    /// # Errors
+    /// [`DalError::Aborted`] after a failed statement, for which PostgreSQL alone would roll back and call it a success.
+    pub async fn commit(self) -> Result<(), DalError> {
+        const COMMIT: &str = "commit";
+        if self.failed {
+            return Err(DalError::Aborted { operation: COMMIT });
+        }
+        match self.session {
+            Session::Postgres(tx) => tx.commit().await,
+            Session::Sqlite(tx) => tx.commit().await,
+            Session::PostgresRead(_) | Session::SqliteRead(_) => Ok(()),
+        }
+        .map_err(|error| DalError::classify(COMMIT, error))
+    }
+
+    /// Refuses what must not reach the database, and counts the rest.
+    fn admit(&self, sql: &'static Sql, values: &[Value]) -> Result<(), DalError> {
+        let statement = sql.name();
+        if self.failed {
+            return Err(DalError::Aborted { operation: statement });
+        }
+        if values.iter().any(Value::has_nul) {
+            return Err(DalError::NulCharacter { statement });
+        }
+        if let Some(columns) = sql.batch_columns() {
+            match values.first() {
+                Some(Value::Rows(rows)) if rows.fits(columns) => {}
+                _ => return Err(DalError::RowWidth { statement }),
+            }
+        }
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("brokkr_database_statements_total", "statement" => statement).increment(1);
+        Ok(())
+    }
+}
+
+type Bound<DB> = Query<'static, DB, <DB as Database>::Arguments>;
+
+fn bind_postgres(query: Bound<Postgres>, values: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
+    values.into_iter().fold(query, |query, value| match value {
+        Value::Uuid(id) => query.bind(id),
+        Value::Text(text) => query.bind(text),
+        Value::BigInt(number) => query.bind(number),
+        Value::Bool(truth) => query.bind(truth),
+        Value::Bytes(bytes) => query.bind(bytes),
+        Value::Rows(rows) => query.bind(rows.into_json()),
+    })
+}
+
+fn bind_sqlite(query: Bound<Sqlite>, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
+    values.into_iter().fold(query, |query, value| match value {
+        // As text: the schema compares ids with text columns, and people read them in the shell.
+        Value::Uuid(id) => query.bind(id.map(|id| id.to_string())),
+        Value::Text(text) => query.bind(text),
+        Value::BigInt(number) => query.bind(number),
+        Value::Bool(truth) => query.bind(truth),
+        Value::Bytes(bytes) => query.bind(bytes),
+        Value::Rows(rows) => query.bind(rows.into_json()),
+    })
+}

@@ -1,0 +1,462 @@
+//! The queue: orders that have not ended.
+
+mod json;
+mod row;
+
+use std::collections::BTreeMap;
+
+use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::life::{Life, Policy};
+use brokkr_core::limits::{ClaimTimeoutSeconds, DeadlineSeconds, Priority};
+use brokkr_core::names::WorkType;
+use brokkr_core::retry::RetryOn;
+use brokkr_core::routing::Targeting;
+use brokkr_core::time::Timestamp;
+use uuid::Uuid;
+
+pub(in crate::dal) use self::json::{
+    read_metadata, read_retry_on, read_targeting, write_metadata, write_retry_on, write_targeting,
+};
+pub use self::row::{CancelRequest, Claim, LastError, OrderHead, QueueStatus, QueuedOrder};
+pub(in crate::dal) use self::row::{cancel_request, head_columns, last_error, order_columns};
+use super::routes::OpenRoute;
+use super::{DalError, Kind, Row, Rows, Sql, Tx, attempts, output, params, routes, statements, targets};
+
+/// Locks in the order of ids, as every statement does that locks several orders and waits for them: so two never wait for
+/// each other. SQLite has one writer, so there is nothing to lock.
+macro_rules! get_for_update {
+    ($lock:literal) => {
+        concat!(
+            "WITH input AS MATERIALIZED ({input})
+             SELECT ",
+            head_columns!(),
+            "  FROM work_orders
+              WHERE work_orders.id IN (SELECT id FROM input)
+              ORDER BY work_orders.id ",
+            $lock
+        )
+    };
+}
+
+/// Newest first. The status is told twice so that both databases read the index that begins with it.
+macro_rules! list {
+    ($of_status:literal) => {
+        concat!(
+            "SELECT ",
+            order_columns!(),
+            "  FROM work_orders
+              WHERE work_orders.id < $1 ",
+            $of_status,
+            "   AND (CAST($3 AS TEXT) IS NULL OR work_orders.status = $3)
+                AND (CAST($4 AS TEXT) IS NULL OR work_orders.work_type = $4)
+              ORDER BY work_orders.id DESC
+              LIMIT $2"
+        )
+    };
+}
+
+statements! {
+    static INSERT = Sql::batch(
+        "work_orders.insert",
+        "WITH input AS MATERIALIZED ({input})
+         INSERT INTO work_orders (id, created_at, updated_at, work_type, yaml_content, status, priority, delivery,
+                claim_timeout_seconds, max_retries, retry_count, lost_count, backoff_seconds, attempt,
+                deadline_seconds, start_by, run_at, retry_on, metadata, targeting, retry_of, submitted_by, traceparent)
+         SELECT id, created_at, created_at, work_type, yaml_content, status, priority, delivery,
+                claim_timeout_seconds, max_retries, 0, 0, backoff_seconds, 0,
+                deadline_seconds, start_by, run_at, retry_on, metadata, targeting, retry_of, submitted_by, traceparent
+           FROM input",
+        &[
+            ("id", Kind::Uuid),
+            ("created_at", Kind::BigInt),
+            ("work_type", Kind::Text),
+            ("yaml_content", Kind::Text),
+            ("status", Kind::Text),
+            ("priority", Kind::BigInt),
+            ("delivery", Kind::Text),
+            ("claim_timeout_seconds", Kind::BigInt),
+            ("max_retries", Kind::BigInt),
+            ("backoff_seconds", Kind::BigInt),
+            ("deadline_seconds", Kind::BigInt),
+            ("start_by", Kind::BigInt),
+            ("run_at", Kind::BigInt),
+            ("retry_on", Kind::Text),
+            ("metadata", Kind::Text),
+            ("targeting", Kind::Text),
+            ("retry_of", Kind::Uuid),
+            ("submitted_by", Kind::Text),
+            ("traceparent", Kind::Text),
+        ],
+    );
+
+    static GET_MANY = Sql::batch(
+        "work_orders.get_many",
+        concat!(
+            "WITH input AS MATERIALIZED ({input}) SELECT ",
+            order_columns!(),
+            " FROM work_orders WHERE work_orders.id IN (SELECT id FROM input) ORDER BY work_orders.id"
+        ),
+        &[("id", Kind::Uuid)],
+    );
+
+    static GET_FOR_UPDATE = Sql::batch_per_dialect(
+        "work_orders.get_for_update",
+        get_for_update!("FOR UPDATE"),
+        get_for_update!(""),
+        &[("id", Kind::Uuid)],
+    );
+
+    static LIST = Sql::shared("work_orders.list", list!(""));
+
+    static LIST_OF_STATUS = Sql::shared("work_orders.list_of_status", list!("AND work_orders.status = $3"));
+
+    static PENDING_FOR_AGENT = Sql::shared(
+        "work_orders.pending_for_agent",
+        concat!(
+            "SELECT ",
+            order_columns!(),
+            "  FROM work_orders
+              WHERE work_orders.status = 'PENDING'
+                AND work_orders.id > $2
+                AND (CAST($3 AS TEXT) IS NULL OR work_orders.work_type = $3)
+                AND (work_orders.start_by IS NULL OR work_orders.start_by >= $4
+                     OR work_orders.retry_count + work_orders.lost_count > 0)
+                AND work_orders.id IN (SELECT work_order_routes.work_order_id
+                                         FROM agent_routes
+                                         JOIN work_order_routes ON work_order_routes.route = agent_routes.route
+                                        WHERE agent_routes.agent_id = $1)
+                AND EXISTS (SELECT 1 FROM agents WHERE id = $1 AND status = 'ACTIVE' AND deleted_at IS NULL)
+              ORDER BY work_orders.id
+              LIMIT $5"
+        ),
+    );
+
+    /// A wish to cancel stays as it was first made.
+    static REQUEST_CANCEL = Sql::shared(
+        "work_orders.request_cancel",
+        "UPDATE work_orders
+            SET cancel_requested_at = $2, cancel_reason = $3, updated_at = $2
+          WHERE id = $1
+            AND status = 'CLAIMED'
+            AND cancel_requested_at IS NULL",
+    );
+
+    static SET_TARGETING = Sql::shared(
+        "work_orders.set_targeting",
+        "UPDATE work_orders
+            SET targeting = $2, updated_at = $3
+          WHERE id = $1
+            AND status <> 'CLAIMED'",
+    );
+
+    /// Targets and routes go with it.
+    static DELETE = Sql::shared("work_orders.delete", "DELETE FROM work_orders WHERE id = $1");
+
+    /// Ids tell the age, so that this reads nothing but an index and one row per state.
+    static DEPTHS = Sql::shared(
+        "work_orders.depths",
+        "SELECT counted.status,
+                counted.orders,
+                (SELECT created_at
+                   FROM work_orders
+                  WHERE work_orders.status = counted.status
+                  ORDER BY id
+                  LIMIT 1) AS oldest_created_at
+           FROM (SELECT status, COUNT(*) AS orders FROM work_orders GROUP BY status) AS counted",
+    );
+}
+
+/// An order that was just accepted. Its checks are behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOrder {
+    /// A new id, made at `created_at`.
+    pub id: WorkOrderId,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Which executor runs it.
+    pub work_type: WorkType,
+    /// The documents that say what to run.
+    pub yaml_content: String,
+    /// Higher is claimed first.
+    pub priority: Priority,
+    /// The rules of its life.
+    pub policy: Policy,
+    /// How long a claim by id holds, and the most that a claim or a renewal gets.
+    pub claim_timeout_seconds: ClaimTimeoutSeconds,
+    /// The longest that one attempt may run.
+    pub deadline_seconds: Option<DeadlineSeconds>,
+    /// It does not start before this time. One that is not after `created_at` makes it PENDING at once.
+    pub run_at: Option<Timestamp>,
+    /// The classes of failure that are retried.
+    pub retry_on: RetryOn,
+    /// Facts for people and tools.
+    pub metadata: BTreeMap<String, String>,
+    /// Whom it is for.
+    pub targeting: Targeting,
+    /// The ended order that this one repeats.
+    pub retry_of: Option<WorkOrderId>,
+    /// Who submitted it.
+    pub submitted_by: String,
+    /// The W3C trace context of its submission.
+    pub traceparent: Option<String>,
+}
+
+impl From<NewOrder> for QueuedOrder {
+    /// The order as reading it back would answer it.
+    fn from(order: NewOrder) -> Self {
+        Self {
+            head: OrderHead {
+                id: order.id,
+                created_at: order.created_at,
+                updated_at: order.created_at,
+                work_type: order.work_type,
+                priority: order.priority,
+                claim_timeout_seconds: order.claim_timeout_seconds,
+                deadline_seconds: order.deadline_seconds,
+                run_at: order.run_at,
+                retry_on: order.retry_on,
+                life: Life::begin(order.policy, order.created_at, order.run_at),
+                claim: None,
+                last_error: None,
+                retry_of: order.retry_of,
+                submitted_by: order.submitted_by,
+                traceparent: order.traceparent,
+            },
+            yaml_content: order.yaml_content,
+            metadata: order.metadata,
+            targeting: order.targeting,
+        }
+    }
+}
+
+/// Accepts orders, with their targets and, where they may run at once, their routes.
+///
+/// # Errors
+/// A unique constraint when an id exists already.
+pub async fn insert_many(tx: &mut Tx, orders: &[NewOrder]) -> Result<(), DalError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    tx.execute(&INSERT, params![orders.iter().map(insert_row).collect::<Rows>()])
+        .await?;
+    let targets = orders.iter().flat_map(|order| {
+        order
+            .targeting
+            .routes()
+            .into_iter()
+            .map(|route| (order.id, route))
+    });
+    targets::insert_many(tx, targets).await?;
+    routes::open_many(tx, orders.iter().map(|order| order.id)).await?;
+    Ok(())
+}
+
+fn insert_row(order: &NewOrder) -> Vec<super::Value> {
+    let policy = &order.policy;
+    params![
+        order.id,
+        order.created_at,
+        &order.work_type,
+        &order.yaml_content,
+        Life::begin(*policy, order.created_at, order.run_at).state.name(),
+        i64::from(order.priority.get()),
+        policy.delivery,
+        order.claim_timeout_seconds.get(),
+        policy.max_retries,
+        policy.backoff_seconds,
+        order.deadline_seconds.map(DeadlineSeconds::get),
+        policy.start_by,
+        order.run_at,
+        write_retry_on(&order.retry_on),
+        write_metadata(&order.metadata),
+        write_targeting(&order.targeting),
+        order.retry_of,
+        &order.submitted_by,
+        order.traceparent.as_deref(),
+    ]
+}
+
+/// The order, while it is in the queue.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn get(tx: &mut Tx, id: WorkOrderId) -> Result<Option<QueuedOrder>, DalError> {
+    Ok(get_many(tx, &[id]).await?.pop())
+}
+
+/// Those of the orders that are in the queue, in the order of their ids.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn get_many(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<QueuedOrder>, DalError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    queued(
+        &tx.fetch_all(&GET_MANY, params![id_rows(ids.iter().copied())])
+            .await?,
+    )
+}
+
+/// Those of the orders that are in the queue, in the order of their ids, locked until the transaction ends: whatever the
+/// caller decides by their state stays right.
+///
+/// # Errors
+/// [`DalError::Unavailable`] when the locks cannot be had in time.
+pub async fn get_for_update(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<OrderHead>, DalError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    heads(
+        &tx.fetch_all(&GET_FOR_UPDATE, params![id_rows(ids.iter().copied())])
+            .await?,
+    )
+}
+
+/// Which orders of the queue to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    /// Only those in this state.
+    pub status: Option<QueueStatus>,
+    /// Only those of this type.
+    pub work_type: Option<WorkType>,
+}
+
+/// A page of the queue, newest first: at most `limit` orders that are older than `before`.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn list(
+    tx: &mut Tx,
+    filter: &ListFilter,
+    before: Option<WorkOrderId>,
+    limit: u32,
+) -> Result<Vec<QueuedOrder>, DalError> {
+    let statement = if filter.status.is_some() {
+        &LIST_OF_STATUS
+    } else {
+        &LIST
+    };
+    let before = before.map_or(Uuid::max(), WorkOrderId::as_uuid);
+    let status = filter.status.map(QueueStatus::as_str);
+    queued(
+        &tx.fetch_all(
+            statement,
+            params![before, limit, status, filter.work_type.as_ref()],
+        )
+        .await?,
+    )
+}
+
+/// A page of what an agent could claim at `now`, oldest first: at most `limit` orders that are newer than `after`. Empty for
+/// an agent that is not ACTIVE or does not exist.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn pending_for_agent(
+    tx: &mut Tx,
+    agent: AgentId,
+    work_type: Option<&WorkType>,
+    after: Option<WorkOrderId>,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<QueuedOrder>, DalError> {
+    let after = after.map_or(Uuid::nil(), WorkOrderId::as_uuid);
+    queued(
+        &tx.fetch_all(&PENDING_FOR_AGENT, params![agent, after, work_type, now, limit])
+            .await?,
+    )
+}
+
+/// Records that somebody wants a claimed order stopped. Answers whether it did: an order that is not claimed, or was asked
+/// to stop before, is left as it is.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn request_cancel(
+    tx: &mut Tx,
+    id: WorkOrderId,
+    now: Timestamp,
+    reason: Option<&str>,
+) -> Result<bool, DalError> {
+    Ok(tx.execute(&REQUEST_CANCEL, params![id, now, reason]).await? == 1)
+}
+
+/// Sends a waiting order elsewhere: replaces its targets and, when it may run now, its routes, which are answered.
+/// Answers `None`, and changes nothing, when it is claimed or not in the queue.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn set_targeting(
+    tx: &mut Tx,
+    id: WorkOrderId,
+    targeting: &Targeting,
+    now: Timestamp,
+) -> Result<Option<Vec<OpenRoute>>, DalError> {
+    // This locks the order before its routes, as claims do.
+    if tx
+        .execute(&SET_TARGETING, params![id, write_targeting(targeting), now])
+        .await?
+        == 0
+    {
+        return Ok(None);
+    }
+    routes::close_many(tx, [id]).await?;
+    targets::delete(tx, id).await?;
+    targets::insert_many(tx, targeting.routes().into_iter().map(|route| (id, route))).await?;
+    routes::open_many(tx, [id]).await.map(Some)
+}
+
+/// Removes an order of the queue with everything that is known of it. Answers whether there was one.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn delete(tx: &mut Tx, id: WorkOrderId) -> Result<bool, DalError> {
+    if tx.execute(&DELETE, params![id]).await? == 0 {
+        return Ok(false);
+    }
+    attempts::delete_many(tx, &[id]).await?;
+    output::delete_many(tx, &[id]).await?;
+    Ok(true)
+}
+
+/// How many orders are in one state, and since when the oldest of them exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// The state.
+    pub status: QueueStatus,
+    /// How many orders.
+    pub orders: u64,
+    /// When the oldest was accepted.
+    pub oldest_created_at: Timestamp,
+}
+
+/// How deep the queue is, by state; a state without orders is left out.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn depths(tx: &mut Tx) -> Result<Vec<Depth>, DalError> {
+    let rows = tx.fetch_all(&DEPTHS, params![]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Depth {
+                status: row.get_with("status", |text: String| text.parse::<QueueStatus>())?,
+                orders: row.get("orders")?,
+                oldest_created_at: row.get("oldest_created_at")?,
+            })
+        })
+        .collect()
+}
+
+/// Ids as the rows of a batch.
+pub(in crate::dal) fn id_rows(ids: impl IntoIterator<Item = WorkOrderId>) -> Rows {
+    ids.into_iter().map(|id| params![id]).collect()
+}
+
+pub(in crate::dal) fn heads(rows: &[Row]) -> Result<Vec<OrderHead>, DalError> {
+    rows.iter().map(OrderHead::try_from).collect()
+}
+
+pub(in crate::dal) fn queued(rows: &[Row]) -> Result<Vec<QueuedOrder>, DalError> {
+    rows.iter().map(QueuedOrder::try_from).collect()
+}

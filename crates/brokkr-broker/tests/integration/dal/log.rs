@@ -1,0 +1,273 @@
+//! Orders that ended, and their attempts.
+
+use brokkr_broker::dal::attempts;
+use brokkr_broker::dal::log::{self, LogEntry, LogFilter, LogPosition};
+use brokkr_broker::dal::output::{self, NewChunk};
+use brokkr_broker::dal::work_orders::NewOrder;
+use brokkr_core::attempt::Attempt;
+use brokkr_core::life::{AttemptEnding, Event};
+use brokkr_core::retry::FailureClass;
+use brokkr_core::time::Timestamp;
+use brokkr_testkit::Backend::{self, Postgres, Sqlite};
+use rstest::rstest;
+
+use super::queue::{Queue, agent, for_agents, id, order, work_type};
+use super::samples::{agent_id, at};
+
+const FIRST: Attempt = Attempt::new(1);
+
+fn found(entries: &[LogEntry]) -> Vec<u128> {
+    entries.iter().map(|entry| entry.id.as_uuid().as_u128()).collect()
+}
+
+/// The orders 1 to 5 ended: 4 as a failure of agent 2 at 30, 5 as a cancelled build at 20, the others as successes of agent 1
+/// at 20.
+async fn ended(backend: Backend) -> Queue {
+    let queue = Queue::start(backend).await;
+    queue.add((1..=3).map(order)).await;
+    queue
+        .add([NewOrder {
+            targeting: for_agents(&[2]),
+            ..order(4)
+        }])
+        .await;
+    queue
+        .add([NewOrder {
+            work_type: work_type("build"),
+            targeting: for_agents(&[3]),
+            ..order(5)
+        }])
+        .await;
+    queue.claim(1, 9, &[]).await;
+    queue.claim(2, 9, &[]).await;
+    for number in [2, 1, 3] {
+        queue
+            .apply(number, Event::Succeed { attempt: FIRST })
+            .await
+            .unwrap();
+    }
+    let class = Some(FailureClass::Refused);
+    queue
+        .apply(
+            4,
+            Event::Fail {
+                attempt: FIRST,
+                class,
+                retryable: false,
+                now: at(30),
+            },
+        )
+        .await
+        .unwrap();
+    queue.apply(5, Event::Cancel).await.unwrap();
+    queue
+}
+
+async fn list(queue: &Queue, filter: &LogFilter, after: Option<LogPosition>, limit: u32) -> Vec<LogEntry> {
+    queue
+        .read(async |tx| log::list(tx, filter, after, limit).await.unwrap())
+        .await
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_log_is_listed_latest_ending_first_page_by_page(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = ended(backend).await;
+    let all = LogFilter::default();
+
+    let first = list(&queue, &all, None, 3).await;
+    let last = first.last().unwrap();
+    let position = LogPosition {
+        completed_at: last.completed_at,
+        id: last.id,
+    };
+    let rest = list(&queue, &all, Some(position), 3).await;
+
+    assert_eq!((found(&first), found(&rest)), (vec![4, 5, 3], vec![2, 1]));
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = ended(backend).await;
+    let listed = async |filter| found(&list(&queue, &filter, None, 9).await);
+    let all = LogFilter::default;
+
+    assert_eq!(
+        listed(LogFilter {
+            work_type: Some(work_type("build")),
+            ..all()
+        })
+        .await,
+        [5]
+    );
+    assert_eq!(
+        listed(LogFilter {
+            success: Some(true),
+            ..all()
+        })
+        .await,
+        [3, 2, 1]
+    );
+    assert_eq!(
+        listed(LogFilter {
+            success: Some(false),
+            ..all()
+        })
+        .await,
+        [4, 5]
+    );
+    assert_eq!(
+        listed(LogFilter {
+            agent: Some(agent_id(2)),
+            ..all()
+        })
+        .await,
+        [4]
+    );
+    let both = LogFilter {
+        success: Some(true),
+        agent: Some(agent()),
+        work_type: Some(work_type("command")),
+    };
+    assert_eq!(listed(both).await, [3, 2, 1]);
+    let neither = LogFilter {
+        success: Some(true),
+        agent: Some(agent_id(2)),
+        ..all()
+    };
+    assert_eq!(listed(neither).await, [0; 0]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn retention_removes_the_earliest_endings_with_all_that_is_known_of_them(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let queue = ended(backend).await;
+    let prune = async |before, limit| {
+        queue
+            .write(async |tx| log::prune(tx, before, limit).await.unwrap())
+            .await
+    };
+
+    assert_eq!(prune(at(20), 9).await, 0);
+    assert_eq!(prune(at(21), 3).await, 3);
+    assert_eq!(prune(at(21), 3).await, 1);
+
+    assert_eq!(found(&list(&queue, &LogFilter::default(), None, 9).await), [4]);
+    assert_eq!(queue.attempts(1).await, []);
+    assert_eq!(queue.attempts(4).await.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_output_of_a_removed_entry_goes_with_it(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = Queue::start(backend).await;
+    queue.claimed(1).await;
+    let chunk = NewChunk {
+        id: id(1),
+        attempt: FIRST,
+        offset: 0,
+        stream: "stdout".to_owned(),
+        at: at(11),
+        data: b"hello".to_vec(),
+    };
+    queue
+        .write(async |tx| output::append_many(tx, agent(), &[chunk]).await.unwrap())
+        .await;
+    queue.apply(1, Event::Succeed { attempt: FIRST }).await.unwrap();
+    let length = async || {
+        queue
+            .read(async |tx| output::lengths(tx, [(id(1), FIRST)]).await.unwrap())
+            .await
+    };
+    assert_eq!(length().await, [(id(1), FIRST, 5)]);
+
+    queue
+        .write(async |tx| log::prune(tx, Timestamp::MAX, 9).await.unwrap())
+        .await;
+
+    assert_eq!(length().await, []);
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_attempt_that_ended_has_its_row(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = Queue::start(backend).await;
+    queue.claimed(1).await;
+    queue.apply(1, Event::Release { attempt: FIRST }).await.unwrap();
+    queue.claim(1, 1, &[]).await;
+    queue.apply(1, Event::LeasePassed { now: at(40) }).await.unwrap();
+    queue.claim(1, 1, &[]).await;
+    queue
+        .apply(
+            1,
+            Event::Succeed {
+                attempt: Attempt::new(3),
+            },
+        )
+        .await
+        .unwrap();
+
+    let rows = queue.attempts(1).await;
+    let told: Vec<_> = rows
+        .iter()
+        .map(|ended| (ended.attempt.number(), ended.ending, ended.ended_at))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (1, AttemptEnding::Released, at(20)),
+            (2, AttemptEnding::Lost, at(40)),
+            (3, AttemptEnding::Succeeded, at(20)),
+        ]
+    );
+    assert!(
+        rows.iter()
+            .all(|ended| ended.agent == agent() && ended.started_at == at(10))
+    );
+    let page = queue
+        .read(async |tx| attempts::list(tx, id(1), FIRST, 1).await.unwrap())
+        .await;
+    assert_eq!(page, rows[1..2]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn attempts_are_found_by_order_and_number_and_only_once_they_ended(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let queue = Queue::start(backend).await;
+    queue.claimed(2).await;
+    queue.apply(1, Event::Release { attempt: FIRST }).await.unwrap();
+    let asked = [(id(1), FIRST), (id(1), Attempt::new(2)), (id(2), FIRST)];
+
+    let found = queue
+        .read(async |tx| attempts::find_many(tx, &asked).await.unwrap())
+        .await;
+    let absent = queue
+        .read(async |tx| attempts::find(tx, id(2), FIRST).await.unwrap())
+        .await;
+
+    assert_eq!((found, absent), (queue.attempts(1).await, None));
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_lost_attempts_of_many_orders_are_told_at_once(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = Queue::start(backend).await;
+    queue.claimed(3).await;
+    for number in [1, 2] {
+        queue.apply(number, Event::HolderRemoved).await.unwrap();
+    }
+    queue.apply(3, Event::Release { attempt: FIRST }).await.unwrap();
+    queue.claim(1, 3, &[]).await;
+    queue.apply(1, Event::HolderRemoved).await.unwrap();
+
+    let lost = queue
+        .read(async |tx| attempts::lost_of_many(tx, [1, 2, 3].map(id)).await.unwrap())
+        .await;
+
+    assert_eq!(lost, [(id(1), FIRST), (id(1), Attempt::new(2)), (id(2), FIRST)]);
+}

@@ -1,0 +1,39 @@
+//! The broker's HTTP interface on a free port.
+
+use std::net::Ipv4Addr;
+
+use brokkr_broker::api;
+use brokkr_broker::app::App;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use url::Url;
+
+/// Serves until it is dropped.
+#[derive(Debug)]
+pub(super) struct Server {
+    url: Url,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(super) async fn start(app: App) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let url = Url::parse(&format!("http://{address}")).expect("an address makes a URL");
+        let router = api::router(app, None);
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server runs") });
+        Self { url, task }
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
