@@ -1,0 +1,103 @@
+//! `brokkr migrate`.
+
+use anyhow::Context as _;
+use brokkr_broker::dal::migrate::{self, Status};
+use brokkr_broker::dal::{Db, DbOptions};
+
+use crate::config::load::Flags;
+use crate::config::{ConfigArgs, show};
+use crate::exit::{Exit, usage};
+use crate::output::print;
+
+const EXAMPLES: &str = "\
+Examples:
+  brokkr migrate --database-url postgres://brokkr@db/brokkr --status
+  brokkr migrate --database-url postgres://brokkr@db/brokkr";
+
+/// Bring a database's schema up to date; a broker does the same when it starts
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(long, value_name = "URL", env = "BROKKR_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+
+    /// Only tell what would be done; the exit code is 1 when there is something
+    #[arg(long)]
+    status: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
+    let Args {
+        database_url,
+        status,
+        config,
+    } = args;
+    let config = config
+        .load(Flags::default().set("database", "url", database_url))?
+        .config;
+    let db = open(&config.database.url, &config.database.options(), status).await?;
+    let before = migrate::status(&db).await?;
+    if status {
+        print(&told(&before))?;
+        db.close().await;
+        return Ok(if before.pending.is_empty() && before.newer().is_none() {
+            Exit::Succeeded
+        } else {
+            Exit::Failed
+        });
+    }
+    migrate::run(&db).await?;
+    let applied: String = before
+        .pending
+        .iter()
+        .map(|(version, name)| format!("applied {version} {name}\n"))
+        .collect();
+    print(&if applied.is_empty() {
+        "the schema is up to date\n".to_owned()
+    } else {
+        applied
+    })?;
+    db.close().await;
+    Ok(Exit::Succeeded)
+}
+
+/// Opens the database. Looking at one does not make it.
+async fn open(url: &str, options: &DbOptions, only_look: bool) -> anyhow::Result<Db> {
+    if let Some(path) = sqlite_path(url).filter(|path| only_look && !std::path::Path::new(path).exists()) {
+        return Err(usage(format!("there is no database {path}")));
+    }
+    Db::connect(url, options)
+        .await
+        .with_context(|| format!("could not open {}", show::mask_password(url)))
+}
+
+/// The file of an SQLite database.
+pub(crate) fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split('?').next().unwrap_or(path);
+    (path != ":memory:" && !path.is_empty()).then_some(path)
+}
+
+fn told(status: &Status) -> String {
+    let mut text: String = status
+        .applied
+        .iter()
+        .map(|version| format!("applied  {version}\n"))
+        .collect();
+    for (version, name) in &status.pending {
+        text.push_str(&format!("pending  {version} {name}\n"));
+    }
+    if let Some(version) = status.newer() {
+        text.push_str(&format!(
+            "a newer brokkr has been here: version {version} is not known\n"
+        ));
+    } else if status.pending.is_empty() {
+        text.push_str("the schema is up to date\n");
+    }
+    text
+}

@@ -1,0 +1,234 @@
+//! `brokkr submit`.
+
+mod order;
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use brokkr_api::{CreateWorkOrder, Time, WorkOrder};
+use brokkr_client::Client;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::annotate::key_value;
+use crate::connection::ConnectionArgs;
+use crate::exit::{Exit, usage};
+use crate::output::{self, Format, OutputArgs, print};
+use crate::waiting::{self, WaitArgs};
+use crate::{follow, references, work_type};
+use order::OrderArgs;
+pub(crate) use order::idempotency_keys;
+
+const EXAMPLES: &str = "\
+Examples:
+  brokkr submit -f hello.yaml -l local                          any agent with the label local may run it
+  brokkr submit -f hello.yaml --agent runner --follow           see its output; the exit code is the order's
+  brokkr submit -f a.yaml -f b.yaml -l prod --wait              two orders
+  brokkr submit -f migrate.yaml -l prod --delivery at-most-once --deadline 10m --wait
+  brokkr submit -f report.yaml -l prod --run-at +2h --start-by +3h
+  render-manifests | brokkr submit -f - --annotation region=eu-west";
+
+/// Submit work: each file becomes one order
+///
+/// An order is run by exactly one agent that has its id, or any of the labels, or any of the annotations. The type of the
+/// work is told by the documents: brokkr.io/v1 Command is `command`, Shipwright and brokkr.io/v1alpha1 WorkOrder documents
+/// are `build`, other Kubernetes objects are `custom`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A file with YAML documents; - is standard input
+    #[arg(
+        short,
+        long = "file",
+        alias = "filename",
+        required = true,
+        value_name = "FILE"
+    )]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    order: OrderArgs,
+
+    /// Wait until the orders have ended; the exit code is theirs
+    #[arg(long)]
+    wait: bool,
+
+    /// Show the output of the orders, and wait for them
+    #[arg(long)]
+    follow: bool,
+
+    #[command(flatten)]
+    waiting: WaitArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// A file that has been read and understood.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// As the user named it.
+    pub(crate) file: String,
+    pub(crate) work_type: String,
+    pub(crate) yaml: String,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
+    let Args {
+        files,
+        order,
+        wait,
+        follow,
+        waiting,
+        output,
+        connection,
+    } = args;
+    // Everything is read before anything is sent, so that a mistake in the last file leaves nothing behind.
+    let documents = read(&files, order.work_type.as_deref())?;
+    let client = connection.client()?;
+    let agents = order.agents(&client).await?;
+    let requests = order.requests(&documents, &agents, references::now())?;
+    let created = create(&client, &documents, &requests, order.idempotency_key.as_deref()).await?;
+    let ids: Vec<Uuid> = created.iter().map(|order| order.id).collect();
+    if follow {
+        ids.iter().for_each(|id| eprintln!("order/{id} submitted"));
+        let names = documents.iter().map(|document| document.file.clone());
+        follow::orders(&client, &follow::named(ids.into_iter().zip(names)), &waiting).await
+    } else if wait {
+        ids.iter().for_each(|id| eprintln!("order/{id} submitted"));
+        waiting::wait_for(&client, &ids, &waiting).await
+    } else {
+        announce(&created, output.output)?;
+        Ok(Exit::Succeeded)
+    }
+}
+
+/// Reads and checks all files.
+///
+/// # Errors
+/// A usage error that names the file, and the line where there is one.
+pub(crate) fn read(files: &[PathBuf], work_type: Option<&str>) -> anyhow::Result<Vec<Document>> {
+    if 1 < files.iter().filter(|file| is_stdin(file)).count() {
+        return Err(usage(
+            "standard input can be read only once, so -f - can be given only once",
+        ));
+    }
+    files.iter().map(|file| read_one(file, work_type)).collect()
+}
+
+fn read_one(path: &Path, given: Option<&str>) -> anyhow::Result<Document> {
+    let (file, text) = if is_stdin(path) {
+        let mut text = String::new();
+        (
+            "standard input".to_owned(),
+            std::io::stdin().read_to_string(&mut text).map(|_| text),
+        )
+    } else {
+        (path.display().to_string(), fs::read_to_string(path))
+    };
+    let yaml = text.map_err(|error| usage(format!("{file}: {error}")))?;
+    let work_type = work_type::of(&file, &yaml, given).map_err(|error| usage(error.to_string()))?;
+    Ok(Document {
+        file,
+        work_type,
+        yaml,
+    })
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Submits one order after the other. Each has an idempotency key, so that a lost answer is asked for again without harm.
+async fn create(
+    client: &Client,
+    documents: &[Document],
+    requests: &[CreateWorkOrder],
+    key: Option<&str>,
+) -> anyhow::Result<Vec<WorkOrder>> {
+    let mut created: Vec<WorkOrder> = Vec::new();
+    let keys = idempotency_keys(key, requests.len(), references::now());
+    for ((request, key), document) in requests.iter().zip(keys).zip(documents) {
+        match create_one(client, request, &key).await {
+            Ok(order) => created.push(order),
+            Err(error) => {
+                created
+                    .iter()
+                    .for_each(|order| eprintln!("order/{} submitted", order.id));
+                return Err(error).with_context(|| format!("could not submit {}", document.file));
+            }
+        }
+    }
+    Ok(created)
+}
+
+/// Submits one order, and once more when the answer was lost on the way.
+pub(crate) async fn create_one(
+    client: &Client,
+    request: &CreateWorkOrder,
+    key: &str,
+) -> anyhow::Result<WorkOrder> {
+    match client.create_work_order(request, Some(key)).await {
+        Err(error) if error.is_unreachable() && !error.never_sent() => {
+            sleep(Duration::from_millis(500)).await;
+            Ok(client.create_work_order(request, Some(key)).await?.work_order)
+        }
+        answer => Ok(answer?.work_order),
+    }
+}
+
+/// Says what was submitted.
+pub(crate) fn announce(created: &[WorkOrder], format: Format) -> anyhow::Result<()> {
+    match (format, created) {
+        (Format::Table, _) => print(
+            &created
+                .iter()
+                .map(|order| format!("order/{} submitted\n", order.id))
+                .collect::<String>(),
+        ),
+        (Format::Json | Format::Yaml, [one]) => output::machine(format, one),
+        _ => output::list(
+            format,
+            created,
+            &references::around_nobody(),
+            "nothing was submitted",
+        ),
+    }
+}
+
+/// A point in time: RFC 3339, or a span from now on such as `+10m`.
+fn time(text: &str) -> Result<When, String> {
+    match text.strip_prefix('+') {
+        Some(span) => humantime::parse_duration(span)
+            .map(When::In)
+            .map_err(|error| error.to_string()),
+        None => text
+            .parse()
+            .map(When::At)
+            .map_err(|error: brokkr_api::TimeError| format!("{error}, or a span such as +10m")),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum When {
+    At(Time),
+    In(Duration),
+}
+
+impl When {
+    fn from(self, now: Time) -> Time {
+        match self {
+            When::At(time) => time,
+            When::In(span) => Time::from_micros(
+                now.as_micros()
+                    .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
+            ),
+        }
+    }
+}

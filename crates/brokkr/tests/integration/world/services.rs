@@ -1,0 +1,162 @@
+//! Brokers and agents as processes.
+
+use std::fs;
+
+use brokkr_client::api::PakText;
+use brokkr_client::{Client, ClientConfig};
+use brokkr_testkit::{Backend, TestDb};
+use serde_json::Value;
+
+use super::{Finished, Process, World};
+
+/// Where brokers keep everything; it outlives them.
+pub(crate) struct Database {
+    url: String,
+    _postgres: Option<TestDb>,
+}
+
+impl Database {
+    pub(crate) fn sqlite(world: &World) -> Database {
+        Database {
+            url: format!("sqlite:{}", world.path("broker.db").display()),
+            _postgres: None,
+        }
+    }
+
+    pub(crate) async fn postgres() -> Database {
+        let db = TestDb::empty(Backend::Postgres).await;
+        Database {
+            url: db.url().to_owned(),
+            _postgres: Some(db),
+        }
+    }
+}
+
+/// A broker.
+pub(crate) struct BrokerProcess {
+    process: Process,
+    address: String,
+    pak_file: String,
+}
+
+impl BrokerProcess {
+    /// Starts a broker on a free port.
+    pub(crate) async fn start(world: &World, database: &Database) -> BrokerProcess {
+        BrokerProcess::start_at(world, database, "127.0.0.1:0").await
+    }
+
+    /// Starts a broker where another one was.
+    pub(crate) async fn start_at(world: &World, database: &Database, address: &str) -> BrokerProcess {
+        let pak_file = world.path("admin.pak").display().to_string();
+        let args = ["broker", "--listen", address, "--database-url", &database.url];
+        let args = [
+            args.as_slice(),
+            &["--admin-pak-file", &pak_file, "--log-format", "json"],
+        ]
+        .concat();
+        let mut process = world.start(&args);
+        let address = process
+            .until_written("an address", |_, log| log.lines().find_map(address_in))
+            .await;
+        BrokerProcess {
+            process,
+            address,
+            pak_file,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn kill(self) {
+        self.process.kill();
+    }
+
+    /// Runs a command for people against it.
+    pub(crate) async fn run(&self, world: &World, args: &[&str]) -> Finished {
+        self.begin(world, args).finish().await
+    }
+
+    /// Starts a command for people against it.
+    pub(crate) fn begin(&self, world: &World, args: &[&str]) -> Process {
+        let variables = [
+            ("BROKKR_BROKER", self.url()),
+            ("BROKKR_PAK_FILE", self.pak_file.clone()),
+        ];
+        let variables: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        Process::start(world.root(), args, &variables)
+    }
+
+    /// A client with the administrator's PAK.
+    pub(crate) fn client(&self) -> Client {
+        let pak = fs::read_to_string(&self.pak_file).expect("the broker has written a PAK");
+        let url = self.url().parse().expect("an address");
+        Client::new(ClientConfig::new(url).with_pak(PakText::new(pak.trim()))).expect("a client")
+    }
+
+    /// Creates an agent with a label and starts it.
+    pub(crate) async fn agent(&self, world: &World, name: &str, label: &str) -> AgentProcess {
+        let pak_file = world.path(&format!("{name}.pak")).display().to_string();
+        self.run(
+            world,
+            &["create", "agent", name, "-l", label, "--save-pak", &pak_file],
+        )
+        .await
+        .with_code(0);
+        AgentProcess::start(world, name, &self.url())
+    }
+}
+
+fn address_in(line: &str) -> Option<String> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    entry
+        .get("server.address")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+}
+
+/// An agent that may run commands, with the shortest lease there is.
+pub(crate) struct AgentProcess {
+    process: Process,
+}
+
+impl AgentProcess {
+    /// Starts the agent that was created with this name, in the state that an earlier process of it left.
+    pub(crate) fn start(world: &World, name: &str, broker: &str) -> AgentProcess {
+        let pak_file = world.path(&format!("{name}.pak")).display().to_string();
+        let state = world.path(&format!("{name}.state")).display().to_string();
+        let args = [
+            "agent",
+            "--broker",
+            broker,
+            "--pak-file",
+            &pak_file,
+            "--state-dir",
+            &state,
+        ];
+        let more = [
+            "--allow-commands",
+            "--lease-seconds",
+            "5",
+            "--wait-seconds",
+            "5",
+            "--grace-seconds",
+            "3",
+        ];
+        AgentProcess {
+            process: world.start(&[args.as_slice(), &more].concat()),
+        }
+    }
+
+    pub(crate) fn kill(self) {
+        self.process.kill();
+    }
+}

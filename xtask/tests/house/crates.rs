@@ -1,0 +1,106 @@
+//! Which crate may know which.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+use crate::sources::root;
+
+/// What each crate needs besides its tests, by name.
+fn edges() -> BTreeMap<String, BTreeSet<String>> {
+    let manifest = root().join("Cargo.toml");
+    let metadata = MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .exec()
+        .expect("cargo metadata answers");
+    let crates = metadata.packages.iter().map(|package| {
+        let needed = package
+            .dependencies
+            .iter()
+            .filter(|needed| needed.kind != DependencyKind::Development);
+        (
+            package.name.to_string(),
+            needed.map(|needed| needed.name.clone()).collect(),
+        )
+    });
+    crates.collect()
+}
+
+fn ours(needed: &BTreeSet<String>) -> Vec<&str> {
+    needed
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.starts_with("brokkr"))
+        .collect()
+}
+
+#[test]
+fn the_core_knows_no_other_crate_and_nothing_of_the_outside() {
+    let needed = &edges()["brokkr-core"];
+    assert_eq!(ours(needed), [""; 0]);
+    for outside in [
+        "tokio",
+        "sqlx",
+        "axum",
+        "serde",
+        "serde_json",
+        "reqwest",
+        "http",
+        "tracing",
+        "getrandom",
+        "rand",
+    ] {
+        assert!(!needed.contains(outside), "brokkr-core depends on {outside}");
+    }
+}
+
+#[test]
+fn the_wire_types_know_no_other_crate() {
+    assert_eq!(ours(&edges()["brokkr-api"]), [""; 0]);
+}
+
+#[test]
+fn the_client_knows_the_wire_types_only() {
+    assert_eq!(ours(&edges()["brokkr-client"]), ["brokkr-api"]);
+}
+
+#[test]
+fn the_agent_and_the_broker_do_not_know_each_other() {
+    let edges = edges();
+    assert!(
+        !edges["brokkr-agent"].contains("brokkr-broker"),
+        "brokkr-agent depends on brokkr-broker"
+    );
+    assert!(
+        !edges["brokkr-broker"].contains("brokkr-agent"),
+        "brokkr-broker depends on brokkr-agent"
+    );
+    assert!(
+        !edges["brokkr-broker"].contains("brokkr-client"),
+        "brokkr-broker depends on brokkr-client"
+    );
+}
+
+#[test]
+fn only_development_needs_the_test_kit() {
+    for (name, needed) in edges() {
+        let development = name.starts_with("brokkr-testkit") || name == "xtask";
+        let kit = needed.iter().find(|needed| needed.starts_with("brokkr-testkit"));
+        assert!(
+            development || kit.is_none(),
+            "{name} depends on {kit:?} outside of its tests"
+        );
+    }
+}
+
+#[test]
+fn every_foreign_crate_comes_from_the_public_registry() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("the lock file can be read");
+    let foreign: Vec<_> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("source = "))
+        .filter(|source| *source != "\"registry+https://github.com/rust-lang/crates.io-index\"")
+        .collect();
+    assert!(foreign.is_empty(), "Cargo.lock names other sources: {foreign:?}");
+}

@@ -1,0 +1,6 @@
+//! The rules of the house that no compiler and no lint holds.
+
+mod crates;
+mod modules;
+mod sources;
+mod texts;
