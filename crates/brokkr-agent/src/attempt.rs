@@ -52,6 +52,8 @@ pub struct Claim {
     pub lease_seconds_max: i64,
     /// Earlier attempts of the order whose outcome nobody knows.
     pub lost_attempts: Vec<i64>,
+    /// The trace that the submission belongs to (W3C Trace Context).
+    pub traceparent: Option<String>,
 }
 
 impl fmt::Debug for Claim {

@@ -170,6 +170,7 @@ fn claim(claimed: ClaimedWorkOrder) -> Claim {
             .and_then(|seconds| u64::try_from(seconds).ok()),
         lease_seconds_max: order.claim_timeout_seconds,
         lost_attempts: claimed.lost_attempts,
+        traceparent: claimed.traceparent,
     }
 }
 

@@ -171,7 +171,7 @@ pub struct Heartbeat {
     pub k8s_reachable: Option<bool>,
     /// How long that API took to answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 2147483647)]
     pub k8s_api_latency_ms: Option<i64>,
 }
 

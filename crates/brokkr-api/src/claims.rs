@@ -52,6 +52,13 @@ pub struct ClaimedWorkOrder {
     /// Earlier attempts with an unknown outcome: their work may still run, or may have run to its end.
     #[schema(example = json!([1]))]
     pub lost_attempts: Vec<i64>,
+    /// The trace that the submitter's request belonged to (W3C Trace Context), for the work to join.
+    #[serde(default)]
+    #[schema(
+        required = true,
+        example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    )]
+    pub traceparent: Option<String>,
 }
 
 /// Gives a claimed work order back. This uses up no retry.

@@ -91,9 +91,11 @@ fn a_claimed_work_order_is_a_work_order_with_its_lost_attempts() {
     let claimed = ClaimedWorkOrder {
         work_order: waiting(),
         lost_attempts: vec![1, 2],
+        traceparent: None,
     };
     let mut expected = written(&waiting());
     expected["lost_attempts"] = json!([1, 2]);
+    expected["traceparent"] = json!(null);
     assert_eq!(written(&claimed), expected);
     assert_eq!(
         serde_json::from_value::<ClaimedWorkOrder>(expected).unwrap(),

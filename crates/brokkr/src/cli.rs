@@ -9,6 +9,7 @@ use crate::commands::{
     internal, label, login, logs, migrate, pause, retry, rotate_pak, submit, wait,
 };
 use crate::exit::{self, EXIT_CODES, Exit};
+use crate::references;
 use crate::telemetry::{Telemetry, TelemetryArgs};
 
 const EXAMPLES: &str = "\
@@ -67,7 +68,7 @@ enum Command {
 
 /// The whole of the process.
 pub(crate) fn main() -> ExitCode {
-    let Cli { command, telemetry } = Cli::parse();
+    let Cli { command, telemetry } = Cli::parse_from(references::kinds_split(std::env::args_os()));
     // The process that stands between an agent and a command has its own way to start, run and end.
     if let Command::Internal(args) = command {
         return internal::main(args);

@@ -1,6 +1,7 @@
 //! How people name orders, agents and generators, and how those are found.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use brokkr_agent::clock::{Clock as _, SystemClock};
 use brokkr_api::{Agent, Generator, ListAgents, Time};
@@ -9,6 +10,26 @@ use uuid::Uuid;
 
 use crate::exit::usage;
 use crate::output::Around;
+
+/// Lets `brokkr describe order/ID` mean `brokkr describe order ID`, as kubectl has it and as `-o name` prints it.
+pub(crate) fn kinds_split(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut split: Vec<OsString> = Vec::new();
+    for word in words {
+        let after_verb = split.len() == 2
+            && split[1]
+                .to_str()
+                .is_some_and(|verb| matches!(verb, "get" | "describe" | "delete"));
+        match word.to_str().and_then(|word| word.split_once('/')) {
+            Some((kind @ ("order" | "agent" | "generator" | "pak"), name))
+                if after_verb && !name.is_empty() =>
+            {
+                split.extend([kind.into(), name.into()]);
+            }
+            _ => split.push(word),
+        }
+    }
+    split
+}
 
 /// An order's id, as it is or as `order/<id>`.
 pub(crate) fn order_id(text: &str) -> Result<Uuid, String> {

@@ -15,6 +15,7 @@ fn claim(attempt: i64) -> Claim {
         deadline_seconds: None,
         lease_seconds_max: 3600,
         lost_attempts: Vec::new(),
+        traceparent: None,
     }
 }
 

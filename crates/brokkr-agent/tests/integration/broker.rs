@@ -167,6 +167,9 @@ pub(crate) fn document(spec: &str) -> String {
     format!("apiVersion: brokkr.io/v1\nkind: Command\nspec: {spec}\n")
 }
 
+/// The trace of every order's submission.
+pub(crate) const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// An order as a claim gives it out.
 pub(crate) fn work_order(id: AttemptId, document: &str, lost_attempts: &[i64]) -> Value {
     let at = "2026-01-01T00:00:00.000000Z";
@@ -178,6 +181,7 @@ pub(crate) fn work_order(id: AttemptId, document: &str, lost_attempts: &[i64]) -
         "deadline_seconds": null, "start_by": null, "run_at": null, "delivery": "at_least_once",
         "targeting": {"agent_ids": [], "labels": [], "annotations": {}}, "metadata": {}, "retry_of": null,
         "submitted_by": "admin:test", "lost_attempts": lost_attempts,
+        "traceparent": TRACEPARENT,
     })
 }
 

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::agent::{Host, gone, runs};
-use crate::broker::FakeBroker;
+use crate::broker::{FakeBroker, TRACEPARENT};
 
 #[tokio::test]
 async fn a_command_runs_and_its_output_and_exit_code_arrive() {
@@ -73,6 +73,7 @@ async fn a_command_sees_its_own_environment_and_nothing_of_the_agents() {
     assert!(variables.contains(&"COLOUR=blue"));
     assert!(variables.contains(&format!("BROKKR_WORK_ORDER_ID={}", id.order).as_str()));
     assert!(variables.contains(&"BROKKR_ATTEMPT=1"));
+    assert!(variables.contains(&format!("TRACEPARENT={TRACEPARENT}").as_str()));
     // Cargo sets this one for every test.
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
     assert!(!output.contains("CARGO_MANIFEST_DIR"));

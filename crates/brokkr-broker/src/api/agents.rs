@@ -21,6 +21,9 @@ use super::state::AppState;
 use crate::app::App;
 use crate::app::agents::{Agent, AgentChanges, AgentError};
 
+/// More milliseconds than any request takes, and few enough for every reader of JSON.
+const LATENCY_MS_MAX: i64 = i32::MAX as i64;
+
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create, list))
@@ -259,11 +262,9 @@ async fn heartbeat(
     body: Option<LenientJson<Heartbeat>>,
 ) -> Result<StatusCode, Problem> {
     let report = body.map(|LenientJson(report)| report).unwrap_or_default();
-    if report.k8s_api_latency_ms.is_some_and(i64::is_negative) {
-        return Err(Problem::new(
-            Code::InvalidAgent,
-            "k8s_api_latency_ms must not be negative.",
-        ));
+    if report.k8s_api_latency_ms.is_some_and(|found| !(0..=LATENCY_MS_MAX).contains(&found)) {
+        let rule = format!("k8s_api_latency_ms must be between 0 and {LATENCY_MS_MAX}.");
+        return Err(Problem::new(Code::InvalidAgent, rule));
     }
     app.heartbeat(who.agent, report.k8s_reachable, report.k8s_api_latency_ms)
         .await?;

@@ -49,6 +49,7 @@ impl From<HeldOrder> for ClaimedWorkOrder {
             .map(|attempt| attempt.number().into())
             .collect();
         Self {
+            traceparent: held.order.head.traceparent.clone(),
             work_order: held.order.into(),
             lost_attempts,
         }

@@ -4,6 +4,7 @@
 //! nowhere else.
 
 mod authenticate;
+mod docs;
 mod extract;
 mod middleware;
 mod on_wire;

@@ -1,11 +1,5 @@
-//! The description of the API, generated from the handlers and served with a page to read and try it.
+//! The description of the API, generated from the handlers.
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::header;
-use axum::response::{Html, IntoResponse};
-use axum::routing::get;
-use brokkr_api::paths;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -14,7 +8,6 @@ use utoipa::openapi::{
 };
 
 use super::router::operations;
-use super::state::AppState;
 
 /// The security scheme's name in the document.
 const PAK: &str = "pak";
@@ -155,25 +148,4 @@ fn problem(description: &str) -> Response {
             Content::new(Some(Ref::from_schema_name("Problem"))),
         )
         .build()
-}
-
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route(paths::OPENAPI, get(serve))
-        .route("/docs", get(page))
-}
-
-async fn serve(State(state): State<AppState>) -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        state.document.to_string(),
-    )
-}
-
-async fn page() -> Html<String> {
-    Html(
-        utoipa_scalar::Scalar::new(document())
-            .title("Brokkr API")
-            .to_html(),
-    )
 }

@@ -11,8 +11,8 @@ use super::middleware::{bound, observe, panicked};
 use super::problem::{Code, Problem};
 use super::state::{AppState, LinkTrace};
 use super::{
-    agent_annotations, agent_labels, agents, attempts, auth, claims, endings, generators, health, openapi,
-    output, paks, renewals, work_order_log, work_orders,
+    agent_annotations, agent_labels, agents, attempts, auth, claims, docs, endings, generators, health,
+    openapi, output, paks, renewals, work_order_log, work_orders,
 };
 use crate::app::App;
 
@@ -41,7 +41,7 @@ pub fn router(app: App, link_trace: Option<LinkTrace>) -> Router {
     let document: Arc<str> = openapi::text(openapi::finish(document)).into();
     let state = AppState::new(app, link_trace, document);
     routes
-        .merge(openapi::routes())
+        .merge(docs::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), bound))

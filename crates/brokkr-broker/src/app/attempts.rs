@@ -4,10 +4,8 @@ use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::WorkOrderId;
 
 use super::App;
-use super::work_orders::{ReadError, WorkOrder};
-use crate::app::work_orders::find_work_order;
-use crate::dal::attempts;
-use crate::dal::work_orders::Claim;
+use super::work_orders::{Claim, ReadError};
+use crate::dal::{attempts, log, work_orders};
 
 pub use crate::dal::attempts::{EndedAttempt, Report};
 
@@ -43,13 +41,14 @@ impl App {
         limit: u32,
     ) -> Result<Vec<AttemptAt>, ReadError> {
         let mut tx = self.db.read().await?;
-        let order = find_work_order(&mut tx, id).await?.ok_or(ReadError::Absent)?;
+        let head = work_orders::heads_of(&mut tx, &[id]).await?.pop();
+        if head.is_none() && log::endings(&mut tx, &[id]).await?.is_empty() {
+            return Err(ReadError::Absent);
+        }
         let ended = attempts::list(&mut tx, id, after, limit).await?;
         let mut all: Vec<_> = ended.into_iter().map(AttemptAt::Ended).collect();
-        if let WorkOrder::Queued(order) = order
-            && let Some(claim) = order.head.claim
-        {
-            let number = order.head.life.attempt;
+        let current = head.and_then(|head| Some((head.attempt(), head.claim?)));
+        if let Some((number, claim)) = current {
             // The attempt may have ended between the two looks.
             let latest = all.last().map_or(after, AttemptAt::number);
             if latest < number && all.len() < limit as usize {

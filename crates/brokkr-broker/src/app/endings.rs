@@ -264,8 +264,9 @@ impl Seen {
             _ => true,
         };
         let Some(past) = past.filter(|past| own(past.agent)) else {
+            let holds = self.heads.get(&report.id).and_then(holder).is_some_and(own);
             return Verdict::Refused(match (caller.role, report.attempt) {
-                (Role::Agent(_), _) => EndError::NotHolder,
+                (Role::Agent(_), _) if !holds => EndError::NotHolder,
                 (_, Some(_)) => EndError::StaleAttempt,
                 (_, None) => EndError::NotClaimed,
             });

@@ -47,6 +47,7 @@ impl App {
         for pool in self.db.pool_use() {
             self.metrics.pool(pool.pool, pool.open, pool.idle, pool.max);
         }
+        self.metrics.statements(self.db.statements_sent());
         self.metrics.waiting_claims(self.waiters.len());
         // Whoever finds another one measuring is content with what that one finds: asking often costs no more.
         if let Ok(_turn) = self.metrics.measuring().try_lock()

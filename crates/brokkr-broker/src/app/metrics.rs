@@ -17,6 +17,7 @@ const QUEUE_OLDEST: &str = "brokkr_queue_oldest_age_seconds";
 const WAITING_CLAIMS: &str = "brokkr_waiting_claims";
 const POOL_CONNECTIONS: &str = "brokkr_database_pool_connections";
 const POOL_MAX: &str = "brokkr_database_pool_connections_max";
+const STATEMENTS: &str = "brokkr_database_statements_total";
 const CLOCK_UNCERTAINTY: &str = "brokkr_database_clock_uncertainty_seconds";
 const TASK_RUNS: &str = "brokkr_task_runs_total";
 const TASK_CHANGED: &str = "brokkr_task_changed_total";
@@ -31,6 +32,7 @@ const COUNTERS: &[(&str, &str)] = &[
         LOST_LEASES,
         "Claims that were taken back because nobody renewed them.",
     ),
+    (STATEMENTS, "Statements sent to the database."),
     (TASK_RUNS, "Runs of background tasks by task and result."),
     (TASK_CHANGED, "Rows changed by background tasks."),
 ];
@@ -164,6 +166,10 @@ impl Metrics {
             .set(f64::from(open.saturating_sub(idle)));
         self.gauge(POOL_MAX, vec![Label::new("pool", pool)])
             .set(f64::from(max));
+    }
+
+    pub(crate) fn statements(&self, sent: u64) {
+        self.counter(STATEMENTS, vec![]).absolute(sent);
     }
 
     pub(crate) fn clock_uncertainty(&self, uncertainty: Duration) {

@@ -1,6 +1,6 @@
 //! How agents keep what they have claimed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::{AgentId, WorkOrderId};
@@ -76,15 +76,7 @@ impl App {
             Instance::Superseded => return Err(RenewError::Superseded),
             Instance::NoAgent => return Err(RenewError::NoAgent),
         }
-        let renewal = Renewal {
-            agent,
-            instance_id,
-            lease_seconds: request.lease_seconds,
-            now,
-        };
-        let renewed = renewals::renew_many(&mut tx, renewal, &request.claims).await?;
-        let lost = lost_among(&mut tx, &request.claims, &renewed).await?;
-        debug_assert!(lost.len() + renewed.len() >= distinct(&request.claims));
+        // The agent before its orders, as its removal locks them: so neither waits for the other.
         let (k8s_reachable, k8s_api_latency_ms, state) = (None, None, request.state);
         let heartbeat = Heartbeat {
             agent,
@@ -94,13 +86,22 @@ impl App {
             state,
         };
         agents::heartbeats(&mut tx, &[heartbeat]).await?;
+        let renewal = Renewal {
+            agent,
+            instance_id,
+            lease_seconds: request.lease_seconds,
+            now,
+        };
+        let renewed = renewals::renew_many(&mut tx, renewal, &request.claims).await?;
+        let lost = lost_among(&mut tx, &request.claims, &renewed).await?;
+        debug_assert!(lost.len() + renewed.len() >= distinct(&request.claims));
         tx.commit().await?;
         Ok(Renewals { renewed, lost })
     }
 }
 
 fn distinct(claims: &[(WorkOrderId, Attempt)]) -> usize {
-    claims.iter().collect::<std::collections::BTreeSet<_>>().len()
+    claims.iter().collect::<BTreeSet<_>>().len()
 }
 
 /// The claims that were not renewed, each with the reason.
@@ -122,16 +123,13 @@ async fn lost_among(
         return Ok(Vec::new());
     }
     let ids: Vec<_> = missing.iter().map(|(id, _)| *id).collect();
-    let ended: Vec<_> = log::get_many(tx, &ids)
+    // The queue first: what ends meanwhile is found in the log then.
+    let queued: HashSet<_> = work_orders::heads_of(tx, &ids)
         .await?
         .iter()
-        .map(|entry| entry.id)
+        .map(|head| head.id)
         .collect();
-    let queued: Vec<_> = work_orders::get_many(tx, &ids)
-        .await?
-        .iter()
-        .map(|order| order.id())
-        .collect();
+    let ended: HashSet<_> = log::endings(tx, &ids).await?.iter().map(|(id, ..)| *id).collect();
     let reason = |id: &WorkOrderId| match (queued.contains(id), ended.contains(id)) {
         (true, _) => Loss::Stale,
         (_, true) => Loss::Ended,

@@ -59,6 +59,13 @@ statements! {
         &[("id", Kind::Uuid)],
     );
 
+    static ENDINGS = Sql::batch(
+        "log.endings",
+        "WITH input AS MATERIALIZED ({input})
+         SELECT id, attempt, ending FROM work_order_log WHERE id IN (SELECT id FROM input) ORDER BY id",
+        &[("id", Kind::Uuid)],
+    );
+
     static LIST = Sql::shared("log.list", list!(""));
 
     static LIST_OF_AGENT = Sql::shared("log.list_of_agent", list!("AND claimed_by = $6"));
@@ -145,6 +152,25 @@ pub async fn get_many(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<LogEntry>,
         &tx.fetch_all(&GET_MANY, params![id_rows(ids.iter().copied())])
             .await?,
     )
+}
+
+/// How those of the orders ended that did, each with its latest attempt, in the order of their ids.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn endings(
+    tx: &mut Tx,
+    ids: &[WorkOrderId],
+) -> Result<Vec<(WorkOrderId, Attempt, Ending)>, DalError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx
+        .fetch_all(&ENDINGS, params![id_rows(ids.iter().copied())])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get("id")?, row.get("attempt")?, row.get("ending")?)))
+        .collect()
 }
 
 /// Which entries to list.

@@ -178,7 +178,6 @@ impl Tx {
             }
         }
         self.statements.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("brokkr_database_statements_total", "statement" => statement).increment(1);
         Ok(())
     }
 }

@@ -1,22 +1,17 @@
 //! The queue: orders that have not ended.
 
 mod json;
+mod new;
 mod row;
 
-use std::collections::BTreeMap;
-
 use brokkr_core::ids::{AgentId, WorkOrderId};
-use brokkr_core::life::{Life, Policy};
-use brokkr_core::limits::{ClaimTimeoutSeconds, DeadlineSeconds, Priority};
 use brokkr_core::names::WorkType;
-use brokkr_core::retry::RetryOn;
 use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
-pub(in crate::dal) use self::json::{
-    read_metadata, read_retry_on, read_targeting, write_metadata, write_retry_on, write_targeting,
-};
+pub(in crate::dal) use self::json::{read_metadata, read_retry_on, read_targeting, write_targeting};
+pub use self::new::NewOrder;
 pub use self::row::{CancelRequest, Claim, LastError, OrderHead, QueueStatus, QueuedOrder};
 pub(in crate::dal) use self::row::{cancel_request, head_columns, last_error, order_columns};
 use super::routes::OpenRoute;
@@ -99,6 +94,8 @@ statements! {
         &[("id", Kind::Uuid)],
     );
 
+    static HEADS = Sql::batch("work_orders.heads", get_for_update!(""), &[("id", Kind::Uuid)]);
+
     static GET_FOR_UPDATE = Sql::batch_per_dialect(
         "work_orders.get_for_update",
         get_for_update!("FOR UPDATE"),
@@ -166,69 +163,6 @@ statements! {
     );
 }
 
-/// An order that was just accepted. Its checks are behind it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewOrder {
-    /// A new id, made at `created_at`.
-    pub id: WorkOrderId,
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// Which executor runs it.
-    pub work_type: WorkType,
-    /// The documents that say what to run.
-    pub yaml_content: String,
-    /// Higher is claimed first.
-    pub priority: Priority,
-    /// The rules of its life.
-    pub policy: Policy,
-    /// How long a claim by id holds, and the most that a claim or a renewal gets.
-    pub claim_timeout_seconds: ClaimTimeoutSeconds,
-    /// The longest that one attempt may run.
-    pub deadline_seconds: Option<DeadlineSeconds>,
-    /// It does not start before this time. One that is not after `created_at` makes it PENDING at once.
-    pub run_at: Option<Timestamp>,
-    /// The classes of failure that are retried.
-    pub retry_on: RetryOn,
-    /// Facts for people and tools.
-    pub metadata: BTreeMap<String, String>,
-    /// Whom it is for.
-    pub targeting: Targeting,
-    /// The ended order that this one repeats.
-    pub retry_of: Option<WorkOrderId>,
-    /// Who submitted it.
-    pub submitted_by: String,
-    /// The W3C trace context of its submission.
-    pub traceparent: Option<String>,
-}
-
-impl From<NewOrder> for QueuedOrder {
-    /// The order as reading it back would answer it.
-    fn from(order: NewOrder) -> Self {
-        Self {
-            head: OrderHead {
-                id: order.id,
-                created_at: order.created_at,
-                updated_at: order.created_at,
-                work_type: order.work_type,
-                priority: order.priority,
-                claim_timeout_seconds: order.claim_timeout_seconds,
-                deadline_seconds: order.deadline_seconds,
-                run_at: order.run_at,
-                retry_on: order.retry_on,
-                life: Life::begin(order.policy, order.created_at, order.run_at),
-                claim: None,
-                last_error: None,
-                retry_of: order.retry_of,
-                submitted_by: order.submitted_by,
-                traceparent: order.traceparent,
-            },
-            yaml_content: order.yaml_content,
-            metadata: order.metadata,
-            targeting: order.targeting,
-        }
-    }
-}
-
 /// Accepts orders, with their targets and, where they may run at once, their routes.
 ///
 /// # Errors
@@ -237,8 +171,11 @@ pub async fn insert_many(tx: &mut Tx, orders: &[NewOrder]) -> Result<(), DalErro
     if orders.is_empty() {
         return Ok(());
     }
-    tx.execute(&INSERT, params![orders.iter().map(insert_row).collect::<Rows>()])
-        .await?;
+    tx.execute(
+        &INSERT,
+        params![orders.iter().map(NewOrder::values).collect::<Rows>()],
+    )
+    .await?;
     let targets = orders.iter().flat_map(|order| {
         order
             .targeting
@@ -249,31 +186,6 @@ pub async fn insert_many(tx: &mut Tx, orders: &[NewOrder]) -> Result<(), DalErro
     targets::insert_many(tx, targets).await?;
     routes::open_many(tx, orders.iter().map(|order| order.id)).await?;
     Ok(())
-}
-
-fn insert_row(order: &NewOrder) -> Vec<super::Value> {
-    let policy = &order.policy;
-    params![
-        order.id,
-        order.created_at,
-        &order.work_type,
-        &order.yaml_content,
-        Life::begin(*policy, order.created_at, order.run_at).state.name(),
-        i64::from(order.priority.get()),
-        policy.delivery,
-        order.claim_timeout_seconds.get(),
-        policy.max_retries,
-        policy.backoff_seconds,
-        order.deadline_seconds.map(DeadlineSeconds::get),
-        policy.start_by,
-        order.run_at,
-        write_retry_on(&order.retry_on),
-        write_metadata(&order.metadata),
-        write_targeting(&order.targeting),
-        order.retry_of,
-        &order.submitted_by,
-        order.traceparent.as_deref(),
-    ]
 }
 
 /// The order, while it is in the queue.
@@ -294,6 +206,20 @@ pub async fn get_many(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<QueuedOrde
     }
     queued(
         &tx.fetch_all(&GET_MANY, params![id_rows(ids.iter().copied())])
+            .await?,
+    )
+}
+
+/// Those of the orders that are in the queue, in the order of their ids, without what they say to run, which may be large.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn heads_of(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<OrderHead>, DalError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    heads(
+        &tx.fetch_all(&HEADS, params![id_rows(ids.iter().copied())])
             .await?,
     )
 }

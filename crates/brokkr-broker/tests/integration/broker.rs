@@ -245,16 +245,29 @@ async fn who_waits_for_work_hears_at_once_that_the_broker_stops(
         brokkr_client::Client::new(config).unwrap()
     };
     let admin = client(brokkr_api::PakText::new(pak.reveal()));
-    let create = brokkr_api::CreateAgent { name: "a".into(), cluster_name: "c".into(), generator_ids: None };
+    let create = brokkr_api::CreateAgent {
+        name: "a".into(),
+        cluster_name: "c".into(),
+        generator_ids: None,
+    };
     let created = admin.create_agent(&create).await.unwrap();
-    let active = brokkr_api::UpdateAgent { status: Some("ACTIVE".into()), ..Default::default() };
+    let active = brokkr_api::UpdateAgent {
+        status: Some("ACTIVE".into()),
+        ..Default::default()
+    };
     admin.update_agent(created.agent.id, &active).await.unwrap();
 
     let agent = client(created.initial_pak);
-    let request = brokkr_api::ClaimRequest { wait_seconds: Some(60), instance_id: "i".into(), ..Default::default() };
+    let request = brokkr_api::ClaimRequest {
+        wait_seconds: Some(60),
+        instance_id: "i".into(),
+        ..Default::default()
+    };
     let waiting = tokio::spawn(async move { agent.claim(created.agent.id, &request).await });
     parked(&broker).await;
-    tokio::time::timeout(Duration::from_secs(20), broker.stop()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), broker.stop())
+        .await
+        .unwrap();
     assert_eq!(waiting.await.unwrap().unwrap(), []);
 }
 

@@ -8,4 +8,5 @@
 mod api;
 mod broker;
 mod dal;
+mod model;
 mod tasks;

@@ -38,11 +38,20 @@ impl Script {
     fn new() -> (Scripted, Self) {
         let (told, runs) = mpsc::unbounded_channel();
         let (outcomes, given) = mpsc::unbounded_channel();
-        (Scripted { runs: told, outcomes: given }, Self { runs, outcomes })
+        (
+            Scripted {
+                runs: told,
+                outcomes: given,
+            },
+            Self { runs, outcomes },
+        )
     }
 
     async fn run(&mut self, outcome: Result<Activity, TaskError>) {
-        tokio::time::timeout(Duration::from_secs(20), self.runs.recv()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(20), self.runs.recv())
+            .await
+            .unwrap()
+            .unwrap();
         self.outcomes.send(outcome).unwrap();
     }
 }
@@ -53,7 +62,10 @@ fn app(db: &TestDb) -> App {
 }
 
 fn done() -> Result<Activity, TaskError> {
-    Ok(Activity { changed: 1, more: false })
+    Ok(Activity {
+        changed: 1,
+        more: false,
+    })
 }
 
 #[tokio::test]
@@ -64,7 +76,12 @@ async fn a_task_runs_at_the_start_at_once_while_there_is_more_and_when_it_is_nud
     let mut driver = Driver::new(app.clone());
     let nudge = driver.spawn(task, NEVER);
 
-    script.run(Ok(Activity { changed: 5, more: true })).await;
+    script
+        .run(Ok(Activity {
+            changed: 5,
+            more: true,
+        }))
+        .await;
     script.run(done()).await;
     nudge.nudge();
     script.run(done()).await;
@@ -72,8 +89,14 @@ async fn a_task_runs_at_the_start_at_once_while_there_is_more_and_when_it_is_nud
     app.stopping().cancel();
     driver.stop().await;
     let metrics = app.metrics().render();
-    assert!(metrics.contains(r#"brokkr_task_runs_total{task="scripted",result="ok"} 3"#), "{metrics}");
-    assert!(metrics.contains(r#"brokkr_task_changed_total{task="scripted"} 7"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"brokkr_task_runs_total{task="scripted",result="ok"} 3"#),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(r#"brokkr_task_changed_total{task="scripted"} 7"#),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -104,12 +127,21 @@ async fn a_task_that_failed_is_tried_again_later_whoever_nudges_it() {
     let nudge = driver.spawn(task, Duration::from_millis(1));
 
     let began = Instant::now();
-    script.run(Err(TaskError::because(std::io::Error::other("no database")))).await;
+    script
+        .run(Err(TaskError::because(std::io::Error::other("no database"))))
+        .await;
     nudge.nudge();
     script.run(done()).await;
-    assert!(began.elapsed() >= Duration::from_millis(500), "it waits at least most of a second");
+    assert!(
+        began.elapsed() >= Duration::from_millis(500),
+        "it waits at least most of a second"
+    );
 
     app.stopping().cancel();
     driver.stop().await;
-    assert!(app.metrics().render().contains(r#"brokkr_task_runs_total{task="scripted",result="error"} 1"#));
+    assert!(
+        app.metrics()
+            .render()
+            .contains(r#"brokkr_task_runs_total{task="scripted",result="error"} 1"#)
+    );
 }

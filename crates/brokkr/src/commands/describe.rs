@@ -14,7 +14,7 @@ use crate::references::{self, around, order_id};
 
 const EXAMPLES: &str = "\
 Examples:
-  brokkr describe order ID
+  brokkr describe order ID        (or order/ID, as -o name prints it)
   brokkr describe agent runner";
 
 /// Tell everything about an order or an agent

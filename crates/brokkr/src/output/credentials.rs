@@ -7,7 +7,7 @@ use super::{Around, Cell, Column, Row, age};
 impl Row for Generator {
     const COLUMNS: &'static [Column] = &[
         Column::new("NAME"),
-        Column::new("DESCRIPTION"),
+        Column::new("DESCRIPTION").of_text(),
         Column::new("AGE"),
         Column::wide("ID"),
     ];

@@ -53,9 +53,9 @@ impl Row for WorkOrder {
         Column::new("AGE"),
         Column::wide("RETRIES"),
         Column::wide("PRIORITY"),
-        Column::wide("TARGETS"),
+        Column::wide("TARGETS").of_text(),
         Column::wide("NEXT"),
-        Column::wide("LAST ERROR"),
+        Column::wide("LAST ERROR").of_text(),
     ];
 
     fn name(&self) -> String {
@@ -98,7 +98,7 @@ impl Row for WorkOrderLog {
         Column::new("ENDED"),
         Column::wide("EXIT"),
         Column::wide("CLASS"),
-        Column::wide("MESSAGE"),
+        Column::wide("MESSAGE").of_text(),
     ];
 
     fn name(&self) -> String {
@@ -136,7 +136,7 @@ impl Row for Attempt {
         Column::new("ENDING"),
         Column::new("EXIT"),
         Column::wide("CLASS"),
-        Column::wide("MESSAGE"),
+        Column::wide("MESSAGE").of_text(),
     ];
 
     fn name(&self) -> String {

@@ -8,15 +8,13 @@ use crate::world::{AgentProcess, BrokerProcess, Database, World, until};
 
 /// A command that says that it has begun, waits until the file `go` exists, and ends with a code of its own.
 fn waiting(world: &World, exit: u8) -> String {
-    let (begun, go) = (
-        world.path("begun").display().to_string(),
-        world.path("go").display().to_string(),
-    );
+    let path = |name| world.path(name).display().to_string();
+    let (begun, go, root) = (path("begun"), path("go"), world.root().display());
     world.command(
         "wait.yaml",
         &format!(
             "echo \"$BROKKR_ATTEMPT\" >> {begun}\necho begun\nn=0\n\
-             while [ ! -e {go} ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done\necho ended\nexit {exit}"
+             while [ -d {root} ] && [ ! -e {go} ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done\necho ended\nexit {exit}"
         ),
     )
 }

@@ -5,4 +5,5 @@ mod config;
 mod dev;
 mod journey;
 mod submit;
+mod telemetry;
 mod world;

@@ -213,7 +213,16 @@ fn environment(claim: &Claim, command: &document::Command) -> Vec<(String, Strin
         ("BROKKR_WORK_ORDER_ID".to_owned(), claim.id.order.to_string()),
         ("BROKKR_ATTEMPT".to_owned(), claim.id.attempt.to_string()),
     ];
-    passed_on().chain(of_the_document).chain(of_the_attempt).collect()
+    let trace = claim
+        .traceparent
+        .iter()
+        .map(|trace| ("TRACEPARENT".to_owned(), trace.clone()));
+    // The document may name a trace of its own, but not another order or attempt.
+    passed_on()
+        .chain(trace)
+        .chain(of_the_document)
+        .chain(of_the_attempt)
+        .collect()
 }
 
 fn passed_on() -> impl Iterator<Item = (String, String)> {

@@ -5,9 +5,9 @@ use brokkr_core::time::Timestamp;
 
 use super::Position;
 use crate::app::App;
-use crate::app::work_orders::{ReadError, WorkOrder, find_work_order};
-use crate::dal::Tx;
+use crate::app::work_orders::ReadError;
 use crate::dal::output::{self, Chunk};
+use crate::dal::{Tx, log, work_orders};
 
 /// Some of the output of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,23 +67,6 @@ impl OrderNow {
     }
 }
 
-impl From<WorkOrder> for OrderNow {
-    fn from(order: WorkOrder) -> Self {
-        match order {
-            WorkOrder::Queued(order) => Self {
-                latest: order.head.attempt(),
-                claimed: order.head.claim.is_some(),
-                ending: None,
-            },
-            WorkOrder::Ended(entry) => Self {
-                latest: entry.attempt,
-                claimed: false,
-                ending: Some(entry.ending),
-            },
-        }
-    }
-}
-
 impl App {
     /// At most `limit` pieces of an attempt's output from `after` on: of the latest attempt, if none is named.
     ///
@@ -113,8 +96,22 @@ impl App {
     }
 }
 
+/// Looks into the queue first: an order that ends meanwhile is found in the log then.
 pub(super) async fn order_now(tx: &mut Tx, id: WorkOrderId) -> Result<OrderNow, ReadError> {
-    Ok(find_work_order(tx, id).await?.ok_or(ReadError::Absent)?.into())
+    if let Some(head) = work_orders::heads_of(tx, &[id]).await?.pop() {
+        let claimed = head.claim.is_some();
+        return Ok(OrderNow {
+            latest: head.attempt(),
+            claimed,
+            ending: None,
+        });
+    }
+    let (_, latest, ending) = log::endings(tx, &[id]).await?.pop().ok_or(ReadError::Absent)?;
+    Ok(OrderNow {
+        latest,
+        claimed: false,
+        ending: Some(ending),
+    })
 }
 
 pub(super) async fn page(

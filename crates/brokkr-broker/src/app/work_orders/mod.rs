@@ -13,7 +13,6 @@ use brokkr_core::life::State;
 pub use self::cancel::{CancelError, Cancelled};
 pub use self::create::{CreateError, Submission};
 pub use self::delete::DeleteError;
-pub(super) use self::read::find as find_work_order;
 pub use self::read::{ReadError, WorkOrder};
 pub use self::retry::RetryError;
 pub use self::targeting::TargetingChangeError;

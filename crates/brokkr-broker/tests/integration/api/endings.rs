@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use brokkr_api::{
-    AttemptEnding, Complete, Ending, EndingItem, EndingsRequest, FailureClass, ListLog, WorkOrder, WorkOrderStatus,
+    AttemptEnding, Complete, Ending, EndingItem, EndingsRequest, FailureClass, ListLog, WorkOrder,
+    WorkOrderStatus,
 };
 use brokkr_client::CompleteOutcome;
 use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::call::{post, refusal, refused};
 use super::refusals::code;
 
-async fn claimed(broker: &TestBroker, agent: &TestAgent) -> WorkOrder {
+pub(crate) async fn claimed(broker: &TestBroker, agent: &TestAgent) -> WorkOrder {
     broker.work_order().for_agent(agent).create().await;
     agent.claim_next(1).await.unwrap().remove(0).work_order
 }
@@ -31,8 +32,19 @@ fn report(claim: &WorkOrder, success: bool) -> EndingItem {
     }
 }
 
-async fn complete(broker: &TestBroker, pak: &brokkr_api::PakText, claim: &WorkOrder, body: serde_json::Value) -> brokkr_testkit::Answer {
-    post(broker, pak, &format!("/api/v1/work-orders/{}/complete", claim.id), body).await
+async fn complete(
+    broker: &TestBroker,
+    pak: &brokkr_api::PakText,
+    claim: &WorkOrder,
+    body: serde_json::Value,
+) -> brokkr_testkit::Answer {
+    post(
+        broker,
+        pak,
+        &format!("/api/v1/work-orders/{}/complete", claim.id),
+        body,
+    )
+    .await
 }
 
 #[rstest]
@@ -52,14 +64,31 @@ async fn a_success_goes_to_the_log_with_everything_that_was_reported(
         class: Some(FailureClass::Work),
         ..Complete::default()
     };
-    let CompleteOutcome::Ended(entry) = agent.complete(&claim, report).await.unwrap() else { panic!("it ended") };
+    let CompleteOutcome::Ended(entry) = agent.complete(&claim, report).await.unwrap() else {
+        panic!("it ended")
+    };
 
-    assert_eq!((entry.ending, entry.success, entry.attempt), (Ending::Succeeded, true, 1));
-    assert_eq!((entry.result_message.as_deref(), entry.exit_code), (Some("done"), Some(0)));
-    assert_eq!((entry.result.clone(), entry.class), (Some(json!({"rows": [1, 2]})), None));
-    assert_eq!((entry.claimed_by, entry.claimed_at), (Some(agent.id), claim.claimed_at));
+    assert_eq!(
+        (entry.ending, entry.success, entry.attempt),
+        (Ending::Succeeded, true, 1)
+    );
+    assert_eq!(
+        (entry.result_message.as_deref(), entry.exit_code),
+        (Some("done"), Some(0))
+    );
+    assert_eq!(
+        (entry.result.clone(), entry.class),
+        (Some(json!({"rows": [1, 2]})), None)
+    );
+    assert_eq!(
+        (entry.claimed_by, entry.claimed_at),
+        (Some(agent.id), claim.claimed_at)
+    );
     assert_eq!(entry.completed_at.to_string(), broker.now().to_string());
-    assert_eq!(broker.admin().work_order_log_entry(claim.id).await.unwrap(), *entry);
+    assert_eq!(
+        broker.admin().work_order_log_entry(claim.id).await.unwrap(),
+        *entry
+    );
 }
 
 #[rstest]
@@ -69,29 +98,55 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
 ) {
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
-    let order = broker.work_order().for_agent(&agent).max_retries(2).backoff_seconds(10).create().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .max_retries(2)
+        .backoff_seconds(10)
+        .create()
+        .await;
     for (retry, pause) in [(1, 20), (2, 40)] {
         let claim = agent.claim(&order).await.unwrap();
         let outcome = agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
         assert_eq!(outcome, CompleteOutcome::RetryScheduled);
         let waiting = broker.admin().work_order(order.id).await.unwrap();
-        assert_eq!((waiting.status, waiting.retry_count), (WorkOrderStatus::RetryPending, retry));
-        assert_eq!(waiting.next_retry_after.unwrap().to_string(), broker.now().plus_seconds(pause).to_string());
+        assert_eq!(
+            (waiting.status, waiting.retry_count),
+            (WorkOrderStatus::RetryPending, retry)
+        );
+        assert_eq!(
+            waiting.next_retry_after.unwrap().to_string(),
+            broker.now().plus_seconds(pause).to_string()
+        );
         assert_eq!(waiting.last_error.as_deref(), Some("failed: infrastructure"));
         assert_eq!((waiting.claimed_by, waiting.lease_expires_at), (None, None));
         broker.advance(Duration::from_secs(pause - 1)).await;
         assert_eq!(code(agent.claim(&order).await), "work_order_not_claimable");
         broker.advance(Duration::from_secs(1)).await;
         let due = broker.admin().work_order(order.id).await.unwrap();
-        assert_eq!((due.status, due.next_retry_after), (WorkOrderStatus::Pending, None));
+        assert_eq!(
+            (due.status, due.next_retry_after),
+            (WorkOrderStatus::Pending, None)
+        );
         assert!(due.last_error.is_some());
     }
     let claim = agent.claim(&order).await.unwrap();
-    let CompleteOutcome::Ended(entry) = agent.fail(&claim, FailureClass::Infrastructure).await.unwrap() else {
+    let CompleteOutcome::Ended(entry) = agent.fail(&claim, FailureClass::Infrastructure).await.unwrap()
+    else {
         panic!("no retry is left")
     };
-    assert_eq!((entry.ending, entry.retries_attempted, entry.attempt), (Ending::Failed, 2, 3));
-    let endings: Vec<_> = broker.admin().attempts(order.id).await.unwrap().iter().map(|a| a.ending).collect();
+    assert_eq!(
+        (entry.ending, entry.retries_attempted, entry.attempt),
+        (Ending::Failed, 2, 3)
+    );
+    let endings: Vec<_> = broker
+        .admin()
+        .attempts(order.id)
+        .await
+        .unwrap()
+        .iter()
+        .map(|a| a.ending)
+        .collect();
     assert_eq!(endings, [Some(AttemptEnding::Failed); 3]);
 }
 
@@ -125,21 +180,34 @@ async fn an_order_may_ask_for_retries_of_its_own_failures(
 ) {
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
-    let order = broker.work_order().for_agent(&agent).retry_on([FailureClass::Work]).create().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .retry_on([FailureClass::Work])
+        .create()
+        .await;
     let claim = agent.claim(&order).await.unwrap();
-    assert_eq!(agent.fail(&claim, FailureClass::Work).await.unwrap(), CompleteOutcome::RetryScheduled);
+    assert_eq!(
+        agent.fail(&claim, FailureClass::Work).await.unwrap(),
+        CompleteOutcome::RetryScheduled
+    );
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_failure_without_words_is_an_unknown_error(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+async fn a_failure_without_words_is_an_unknown_error(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     let claim = claimed(&broker, &agent).await;
     complete(&broker, &agent.pak, &claim, json!({"success": false})).await;
     let waiting = broker.admin().work_order(claim.id).await.unwrap();
     assert_eq!(waiting.last_error.as_deref(), Some("Unknown error"));
-    assert_eq!(waiting.last_error_at.unwrap().to_string(), broker.now().to_string());
+    assert_eq!(
+        waiting.last_error_at.unwrap().to_string(),
+        broker.now().to_string()
+    );
 }
 
 #[rstest]
@@ -171,7 +239,12 @@ async fn a_failure_that_was_retried_gets_the_same_answer_again_also_later(
 ) {
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
-    let order = broker.work_order().for_agent(&agent).backoff_seconds(1).create().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .backoff_seconds(1)
+        .create()
+        .await;
     let first = agent.claim(&order).await.unwrap();
     let failed = async || agent.fail(&first, FailureClass::Infrastructure).await;
     assert_eq!(failed().await.unwrap(), CompleteOutcome::RetryScheduled);
@@ -211,19 +284,44 @@ async fn whoever_does_not_hold_the_order_is_told_whether_it_exists_and_no_more(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {
     let broker = TestBroker::start(backend).await;
-    let (holder, other, generator) = (broker.agent().await, broker.agent().await, broker.generator().await);
+    let (holder, other, generator) = (
+        broker.agent().await,
+        broker.agent().await,
+        broker.generator().await,
+    );
     let claim = claimed(&broker, &holder).await;
-    let absent = WorkOrder { id: uuid::Uuid::from_u128(1), ..claim.clone() };
+    let absent = WorkOrder {
+        id: uuid::Uuid::from_u128(1),
+        ..claim.clone()
+    };
     let success = json!({"success": true});
     let refusal_of = async |pak, claim| refusal(&complete(&broker, pak, claim, success.clone()).await);
 
-    assert_eq!(refusal_of(&other.pak, &absent).await, refused(404, "work_order_not_found"));
-    assert_eq!(refusal_of(&other.pak, &claim).await, refused(403, "work_order_not_claimed_by_agent"));
-    assert_eq!(code(other.succeed(&claim).await), "work_order_not_claimed_by_agent");
-    assert_eq!(refusal_of(&generator.pak, &claim).await, refused(403, "admin_required"));
-    assert_eq!(refusal_of(&generator.pak, &absent).await, refused(403, "admin_required"));
+    assert_eq!(
+        refusal_of(&other.pak, &absent).await,
+        refused(404, "work_order_not_found")
+    );
+    assert_eq!(
+        refusal_of(&other.pak, &claim).await,
+        refused(403, "work_order_not_claimed_by_agent")
+    );
+    assert_eq!(
+        code(other.succeed(&claim).await),
+        "work_order_not_claimed_by_agent"
+    );
+    assert_eq!(
+        refusal_of(&generator.pak, &claim).await,
+        refused(403, "admin_required")
+    );
+    assert_eq!(
+        refusal_of(&generator.pak, &absent).await,
+        refused(403, "admin_required")
+    );
     holder.succeed(&claim).await.unwrap();
-    assert_eq!(refusal_of(&other.pak, &claim).await, refused(403, "work_order_not_claimed_by_agent"));
+    assert_eq!(
+        refusal_of(&other.pak, &claim).await,
+        refused(403, "work_order_not_claimed_by_agent")
+    );
 }
 
 #[rstest]
@@ -240,22 +338,39 @@ async fn an_administrator_may_complete_a_claimed_order_and_no_other(
     let claim = agent.claim(&order).await.unwrap();
     let stale = complete(&broker, admin, &claim, json!({"success": true, "attempt": 9})).await;
     assert_eq!(refusal(&stale), refused(409, "stale_attempt"));
-    assert_eq!(complete(&broker, admin, &claim, json!({"success": true})).await.status, 200);
-    assert_eq!(complete(&broker, admin, &claim, json!({"success": true})).await.status, 200);
+    assert_eq!(
+        complete(&broker, admin, &claim, json!({"success": true}))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        complete(&broker, admin, &claim, json!({"success": true}))
+            .await
+            .status,
+        200
+    );
     let other = complete(&broker, admin, &claim, json!({"success": false})).await;
     assert_eq!(refusal(&other), refused(409, "work_order_not_claimed"));
 }
 
 #[rstest]
 #[tokio::test]
-async fn of_a_success_and_a_failure_that_race_one_wins(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+async fn of_a_success_and_a_failure_that_race_one_wins(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     for _ in 0..5 {
         let claim = claimed(&broker, &agent).await;
         let (success, failure) = tokio::join!(
             complete(&broker, &agent.pak, &claim, json!({"success": true})),
-            complete(&broker, &agent.pak, &claim, json!({"success": false, "retryable": false})),
+            complete(
+                &broker,
+                &agent.pak,
+                &claim,
+                json!({"success": false, "retryable": false})
+            ),
         );
         let mut statuses = [success.status, failure.status];
         statuses.sort_unstable();
@@ -277,25 +392,49 @@ async fn many_endings_are_reported_at_once_and_a_bad_one_fails_no_other(
         claims.push(claimed(&broker, &agent).await);
     }
     let foreign = claimed(&broker, &other).await;
-    let absent = WorkOrder { id: uuid::Uuid::from_u128(1), ..foreign.clone() };
-    let stale = WorkOrder { attempt: 9, ..claims[2].clone() };
-    let nonsense = EndingItem { message: Some("a\0b".to_owned()), ..report(&claims[2], true) };
+    let absent = WorkOrder {
+        id: uuid::Uuid::from_u128(1),
+        ..foreign.clone()
+    };
+    let stale = WorkOrder {
+        attempt: 9,
+        ..claims[2].clone()
+    };
+    let nonsense = EndingItem {
+        message: Some("a\0b".to_owned()),
+        ..report(&claims[2], true)
+    };
     let endings = vec![
         report(&claims[0], true),
         report(&foreign, true),
-        EndingItem { class: Some(FailureClass::Infrastructure), ..report(&claims[1], false) },
+        EndingItem {
+            class: Some(FailureClass::Infrastructure),
+            ..report(&claims[1], false)
+        },
         report(&absent, true),
         nonsense,
         report(&stale, true),
         report(&claims[0], true),
         report(&claims[0], false),
     ];
-    let answer = agent.client.end(agent.id, &EndingsRequest { endings }).await.unwrap();
+    let answer = agent
+        .client
+        .end(agent.id, &EndingsRequest { endings })
+        .await
+        .unwrap();
 
     let told: Vec<_> = answer
         .items
         .iter()
-        .map(|item| (item.status, item.error.as_ref().map(|error| error.code.as_str()).unwrap_or_default()))
+        .map(|item| {
+            (
+                item.status,
+                item.error
+                    .as_ref()
+                    .map(|error| error.code.as_str())
+                    .unwrap_or_default(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -305,13 +444,16 @@ async fn many_endings_are_reported_at_once_and_a_bad_one_fails_no_other(
             (202, ""),
             (404, "work_order_not_found"),
             (400, "invalid_ending"),
-            (403, "work_order_not_claimed_by_agent"),
+            (409, "stale_attempt"),
             (200, ""),
             (409, "stale_attempt"),
         ]
     );
     assert_eq!(answer.items[0].work_order_log, answer.items[6].work_order_log);
-    assert_eq!(broker.admin().work_order(claims[1].id).await.unwrap().status, WorkOrderStatus::RetryPending);
+    assert_eq!(
+        broker.admin().work_order(claims[1].id).await.unwrap().status,
+        WorkOrderStatus::RetryPending
+    );
     agent.succeed(&claims[2]).await.unwrap();
 }
 
@@ -323,22 +465,69 @@ async fn the_log_is_listed_latest_ending_first_and_by_type_success_and_agent(
     let broker = TestBroker::start(backend).await;
     let (one, other) = (broker.agent().await, broker.agent().await);
     let mut ids = Vec::new();
-    for (agent, work_type, success) in [(&one, "command", true), (&other, "build", false), (&one, "build", true)] {
-        let order = broker.work_order().for_agent(agent).work_type(work_type).create().await;
+    for (agent, work_type, success) in [
+        (&one, "command", true),
+        (&other, "build", false),
+        (&one, "build", true),
+    ] {
+        let order = broker
+            .work_order()
+            .for_agent(agent)
+            .work_type(work_type)
+            .create()
+            .await;
         let claim = agent.claim(&order).await.unwrap();
-        agent.complete(&claim, Complete { success, retryable: Some(false), ..Complete::default() }).await.unwrap();
+        agent
+            .complete(
+                &claim,
+                Complete {
+                    success,
+                    retryable: Some(false),
+                    ..Complete::default()
+                },
+            )
+            .await
+            .unwrap();
         broker.advance(Duration::from_secs(1)).await;
         ids.push(order.id);
     }
     let listed = async |query: ListLog| -> Vec<_> {
-        broker.admin().work_order_log(&query).await.unwrap().items.iter().map(|entry| entry.id).collect()
+        broker
+            .admin()
+            .work_order_log(&query)
+            .await
+            .unwrap()
+            .items
+            .iter()
+            .map(|entry| entry.id)
+            .collect()
     };
     assert_eq!(listed(ListLog::default()).await, [ids[2], ids[1], ids[0]]);
-    let builds = ListLog { work_type: Some("build".to_owned()), ..ListLog::default() };
+    let builds = ListLog {
+        work_type: Some("build".to_owned()),
+        ..ListLog::default()
+    };
     assert_eq!(listed(builds).await, [ids[2], ids[1]]);
-    assert_eq!(listed(ListLog { success: Some(false), ..ListLog::default() }).await, [ids[1]]);
-    assert_eq!(listed(ListLog { agent_id: Some(one.id), ..ListLog::default() }).await, [ids[2], ids[0]]);
-    assert_eq!(code(broker.admin().work_order_log_entry(one.id).await), "work_order_log_entry_not_found");
+    assert_eq!(
+        listed(ListLog {
+            success: Some(false),
+            ..ListLog::default()
+        })
+        .await,
+        [ids[1]]
+    );
+    assert_eq!(
+        listed(ListLog {
+            agent_id: Some(one.id),
+            ..ListLog::default()
+        })
+        .await,
+        [ids[2], ids[0]]
+    );
+    assert_eq!(
+        code(broker.admin().work_order_log_entry(one.id).await),
+        "work_order_log_entry_not_found"
+    );
 }
 
 #[rstest]
@@ -355,7 +544,10 @@ async fn the_current_attempt_is_listed_after_those_that_ended(
     let second = agent.claim(&order).await.unwrap();
     let attempts = broker.admin().attempts(order.id).await.unwrap();
     assert_eq!(attempts.len(), 2);
-    assert_eq!((attempts[0].attempt, attempts[0].ending), (1, Some(AttemptEnding::Released)));
+    assert_eq!(
+        (attempts[0].attempt, attempts[0].ending),
+        (1, Some(AttemptEnding::Released))
+    );
     assert_eq!((attempts[1].attempt, attempts[1].ending), (2, None));
     assert_eq!(attempts[1].lease_expires_at, second.lease_expires_at);
 }

@@ -92,6 +92,7 @@ async fn metrics_tell_how_much_waits_and_how_it_went(
         r#"brokkr_queue_orders{status="SCHEDULED"} 0"#,
         r#"brokkr_queue_oldest_age_seconds{status="PENDING"} 7"#,
         "brokkr_claims_total 2",
+        "brokkr_database_statements_total ",
         r#"brokkr_endings_total{ending="succeeded"} 1"#,
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");

@@ -1,11 +1,24 @@
 //! The HTTP interface, over real connections, on both databases.
 
+mod agent_labels;
 mod agents;
 mod auth;
-mod call;
+pub(crate) mod call;
+mod cancel;
+mod claims;
 mod coverage;
+mod endings;
 mod generators;
 mod health;
+mod idempotency;
+mod nonsense;
 mod openapi;
+mod output;
+mod paging;
 mod paks;
+mod reference_contract;
+pub(crate) mod refusals;
+mod renewals;
 mod requests;
+mod sweeps;
+mod work_orders;

@@ -28,9 +28,21 @@ async fn the_document_and_its_page_are_served_without_a_key() {
     );
     assert_eq!(document.json()["openapi"], "3.1.0");
     assert_eq!(document.text, openapi::text(openapi::document()));
-    let page = Answer::of(broker.http(Method::GET, "/docs")).await;
-    assert_eq!(page.status, 200);
-    assert!(page.header("content-type").starts_with("text/html"));
+    for (path, media_type) in [
+        ("/docs", "text/html"),
+        ("/docs/page.js", "text/javascript"),
+        ("/docs/page.css", "text/css"),
+    ] {
+        let part = Answer::of(broker.http(Method::GET, path)).await;
+        assert_eq!(part.status, 200, "{path}");
+        assert!(part.header("content-type").starts_with(media_type), "{path}");
+        assert!(
+            part.header("content-security-policy")
+                .starts_with("default-src 'none'"),
+            "{path}"
+        );
+        assert!(!part.text.contains("://"), "{path} loads nothing from elsewhere");
+    }
 }
 
 #[test]

@@ -196,7 +196,10 @@ async fn what_an_act_leaves_in_the_audit_names_the_request() {
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_ended_and_undone() {
-    let limits = Limits { request_seconds_max: 1, ..Limits::default() };
+    let limits = Limits {
+        request_seconds_max: 1,
+        ..Limits::default()
+    };
     let broker = TestBroker::start_with(Backend::Sqlite, limits).await;
     // SQLite has one writer, and this is it.
     let writer = broker.db().begin().await.unwrap();

@@ -1,11 +1,11 @@
-//! Claims of the next orders: what an agent gets, and in which order.
+//! Claims, of one order and of the next ones: what an agent gets, and in which order.
 
 use brokkr_broker::dal::agents::{self, AgentChanges, AgentStatus};
 use brokkr_broker::dal::claims::{self, ClaimNext};
 use brokkr_broker::dal::work_orders::NewOrder;
 use brokkr_broker::dal::{agent_labels, routes};
 use brokkr_core::ids::WorkOrderId;
-use brokkr_core::life::Event;
+use brokkr_core::life::{Event, State};
 use brokkr_core::limits::{ClaimMax, ClaimTimeoutSeconds, Priority};
 use brokkr_core::names::Label;
 use brokkr_core::routing::{Route, Targeting};
@@ -13,7 +13,8 @@ use brokkr_testkit::Backend::{self, Postgres, Sqlite};
 use rstest::rstest;
 
 use super::queue::{
-    INSTANCE, Queue, agent, for_agents, for_annotation, for_label, id, lease, numbers, order, work_type,
+    INSTANCE, Queue, agent, for_agents, for_annotation, for_label, id, lease, numbers, order, start_by,
+    work_type,
 };
 use super::samples::{agent_id, at};
 
@@ -36,6 +37,67 @@ fn for_whom(targeting: Targeting, number: u64) -> NewOrder {
         targeting,
         ..order(number)
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_claim_by_id_holds_for_the_orders_claim_timeout(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = Queue::start(backend).await;
+    queue.add([order(1)]).await;
+
+    let claimed = queue.claim_by_id(1, 1).await.unwrap();
+
+    let claim = claimed.head.claim.as_ref().unwrap();
+    assert_eq!(
+        (claim.agent, claim.claimed_at, claim.lease_expires_at),
+        (agent(), at(10), at(3_610))
+    );
+    assert_eq!((claim.instance_id.as_deref(), &claim.cancel), (None, &None));
+    assert_eq!(
+        (claimed.head.attempt().number(), claimed.head.updated_at),
+        (1, at(10))
+    );
+    assert_eq!(queue.get(1).await, Some(claimed));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_is_claimed_once(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = Queue::start(backend).await;
+    queue
+        .add([NewOrder {
+            targeting: for_agents(&[1, 2]),
+            ..order(1)
+        }])
+        .await;
+
+    assert!(queue.claim_by_id(1, 1).await.is_some());
+
+    assert_eq!(queue.claim_by_id(2, 1).await, None);
+    assert_eq!(queue.claim_by_id(1, 1).await, None);
+    assert_eq!(queue.claim(2, 9, &[]).await, []);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_for_others_or_for_nobody_cannot_be_claimed(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = Queue::start(backend).await;
+    queue.add([order(1)]).await;
+
+    assert_eq!(queue.claim_by_id(2, 1).await, None);
+    assert_eq!(queue.claim_by_id(1, 7).await, None, "there is no such order");
+    assert_eq!(queue.claim_by_id(77, 1).await, None, "there is no such agent");
+    assert_eq!(queue.life(1).await.state, State::Pending);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_that_is_past_its_start_by_cannot_be_claimed(#[values(Postgres, Sqlite)] backend: Backend) {
+    let queue = Queue::start(backend).await;
+    queue.add([start_by(9, order(1)), start_by(10, order(2))]).await;
+
+    assert_eq!(queue.claim_by_id(1, 1).await, None);
+    assert_eq!(numbers(&queue.claim(1, 9, &[]).await), [2]);
 }
 
 #[rstest]

@@ -1,31 +1,19 @@
 //! What the passing of time does.
 
 use brokkr_broker::dal::sweeps::{self, NextDue};
-use brokkr_broker::dal::work_orders::{NewOrder, OrderHead};
+use brokkr_broker::dal::work_orders::OrderHead;
 use brokkr_core::attempt::Attempt;
 use brokkr_core::life::{Event, State};
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
 use rstest::rstest;
 
-use super::queue::{Queue, id, order};
+use super::queue::{Queue, id, order, run_at, start_by};
 use super::samples::at;
 
 const FIRST: Attempt = Attempt::new(1);
 
 fn found(heads: &[OrderHead]) -> Vec<u128> {
     heads.iter().map(|head| head.id.as_uuid().as_u128()).collect()
-}
-
-fn run_at(seconds: u64, number: u64) -> NewOrder {
-    NewOrder {
-        run_at: Some(at(seconds)),
-        ..order(number)
-    }
-}
-
-fn start_by(seconds: u64, mut order: NewOrder) -> NewOrder {
-    order.policy.start_by = Some(at(seconds));
-    order
 }
 
 async fn fail(queue: &Queue, number: u64, seconds: u64) {

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use brokkr_broker::dal::attempts::Report;
-use brokkr_broker::dal::endings::{self, EndingOrder, Retry, Return, Returned};
+use brokkr_broker::dal::endings::{self, Returned};
 use brokkr_broker::dal::work_orders::{
     self, CancelRequest, Depth, ListFilter, NewOrder, QueueStatus, QueuedOrder,
 };
-use brokkr_broker::dal::{ConstraintKind, all_statements, routes, sweeps, targets};
+use brokkr_broker::dal::{ConstraintKind, Dialect, all_statements, sweeps};
 use brokkr_core::attempt::Attempt;
 use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Refusal, State};
 use brokkr_core::limits::{DeadlineSeconds, Priority};
@@ -16,7 +15,9 @@ use brokkr_core::routing::Route;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
 use rstest::rstest;
 
-use super::queue::{Queue, agent, for_agents, for_label, id, numbers, order, work_type};
+use super::queue::{
+    Queue, agent, ending, for_agents, for_label, id, order, run_at, start_by, with_retries, work_type,
+};
 use super::samples::{agent_id, at};
 
 const FIRST: Attempt = Attempt::new(1);
@@ -31,31 +32,6 @@ fn fail(attempt: u32, retryable: bool) -> Event {
         class: Some(FailureClass::Work),
         retryable,
         now: at(20),
-    }
-}
-
-fn with_retries(max_retries: u32, mut order: NewOrder) -> NewOrder {
-    order.policy.max_retries = max_retries;
-    order
-}
-
-fn start_by(seconds: u64, mut order: NewOrder) -> NewOrder {
-    order.policy.start_by = Some(at(seconds));
-    order
-}
-
-fn ending(order: u64, attempt: u32, ending: Ending) -> EndingOrder {
-    let status = if attempt == 0 {
-        QueueStatus::Pending
-    } else {
-        QueueStatus::Claimed
-    };
-    EndingOrder {
-        id: id(order),
-        status,
-        attempt: Attempt::new(attempt),
-        ending,
-        report: Report::default(),
     }
 }
 
@@ -119,20 +95,10 @@ async fn of_a_batch_with_a_known_id_nothing_is_kept(#[values(Postgres, Sqlite)] 
 #[tokio::test]
 async fn an_order_with_a_later_run_at_waits_without_routes(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
-    queue
-        .add([NewOrder {
-            run_at: Some(at(100)),
-            ..order(1)
-        }])
-        .await;
+    queue.add([run_at(100, 1)]).await;
 
     assert_eq!(queue.life(1).await.state, State::Scheduled { run_at: at(100) });
-    assert_eq!(
-        queue
-            .read(async |tx| routes::of_order(tx, id(1)).await.unwrap())
-            .await,
-        []
-    );
+    assert_eq!(queue.routes(1).await, []);
     assert_eq!(queue.claim_by_id(1, 1).await, None);
 }
 
@@ -143,14 +109,8 @@ async fn the_queue_is_listed_newest_first_page_by_page(#[values(Postgres, Sqlite
     queue.add((1..=5).map(order)).await;
     let all = ListFilter::default();
 
-    let first = queue
-        .read(async |tx| work_orders::list(tx, &all, None, 3).await.unwrap())
-        .await;
-    let rest = queue
-        .read(async |tx| work_orders::list(tx, &all, Some(id(3)), 3).await.unwrap())
-        .await;
-
-    assert_eq!((numbers(&first), numbers(&rest)), (vec![5, 4, 3], vec![2, 1]));
+    assert_eq!(queue.list(&all, None, 3).await, [5, 4, 3]);
+    assert_eq!(queue.list(&all, Some(3), 3).await, [2, 1]);
 }
 
 #[rstest]
@@ -161,71 +121,52 @@ async fn the_queue_is_listed_by_status_and_by_work_type(#[values(Postgres, Sqlit
         work_type: work_type("build"),
         ..order(2)
     };
-    queue
-        .add([
-            order(1),
-            build,
-            order(3),
-            NewOrder {
-                run_at: Some(at(100)),
-                ..order(4)
-            },
-        ])
-        .await;
+    queue.add([order(1), build, order(3), run_at(100, 4)]).await;
     queue.claim_by_id(1, 3).await.unwrap();
-    let listed = async |status, work_type| {
-        let filter = ListFilter { status, work_type };
-        numbers(
-            &queue
-                .read(async |tx| work_orders::list(tx, &filter, None, 9).await.unwrap())
-                .await,
-        )
+    let listed = async |status, of_type: Option<&str>| {
+        let filter = ListFilter {
+            status,
+            work_type: of_type.map(work_type),
+        };
+        queue.list(&filter, None, 9).await
     };
 
     assert_eq!(listed(Some(QueueStatus::Pending), None).await, [2, 1]);
     assert_eq!(listed(Some(QueueStatus::Claimed), None).await, [3]);
     assert_eq!(listed(Some(QueueStatus::Scheduled), None).await, [4]);
     assert_eq!(listed(Some(QueueStatus::RetryPending), None).await, [0; 0]);
-    assert_eq!(listed(None, Some(work_type("build"))).await, [2]);
-    assert_eq!(
-        listed(Some(QueueStatus::Pending), Some(work_type("command"))).await,
-        [1]
-    );
+    assert_eq!(listed(None, Some("build")).await, [2]);
+    assert_eq!(listed(Some(QueueStatus::Pending), Some("command")).await, [1]);
 }
 
 #[rstest]
 #[tokio::test]
 async fn an_agent_sees_what_it_could_claim_oldest_first(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
-    let of = |number, targeting| NewOrder {
-        targeting,
-        ..order(number)
-    };
+    let targetings = [
+        for_agents(&[2]),
+        for_label("gpu"),
+        for_agents(&[1]),
+        for_label("cpu"),
+        for_agents(&[1]),
+    ];
     queue
-        .add([
-            of(1, for_agents(&[2])),
-            of(2, for_label("gpu")),
-            order(3),
-            of(4, for_label("cpu")),
-            order(5),
-        ])
+        .add((1..).zip(targetings).map(|(number, targeting)| NewOrder {
+            targeting,
+            ..order(number)
+        }))
         .await;
     queue.claim_by_id(1, 3).await.unwrap();
-    let pending = async |agent, work_type: Option<_>, after| {
-        let page = queue.read(async |tx| {
-            let agent = agent_id(agent);
-            work_orders::pending_for_agent(tx, agent, work_type.as_ref(), after, at(10), 9)
-                .await
-                .unwrap()
-        });
-        numbers(&page.await)
-    };
 
-    assert_eq!(pending(1, None, None).await, [2, 5]);
-    assert_eq!(pending(2, None, None).await, [1, 2]);
-    assert_eq!(pending(2, None, Some(id(1))).await, [2]);
-    assert_eq!(pending(1, Some(work_type("build")), None).await, [0; 0]);
-    assert_eq!(pending(77, None, None).await, [0; 0], "there is no such agent");
+    assert_eq!(queue.pending(1, None, None).await, [2, 5]);
+    assert_eq!(queue.pending(2, None, None).await, [1, 2]);
+    assert_eq!(queue.pending(2, None, Some(1)).await, [2]);
+    assert_eq!(queue.pending(1, Some("build"), None).await, [0; 0]);
+    assert_eq!(
+        queue.pending(77, None, None).await,
+        [0; 0],
+        "there is no such agent"
+    );
 }
 
 #[rstest]
@@ -236,15 +177,7 @@ async fn what_may_not_start_any_more_is_not_pending_for_anybody(
     let queue = Queue::start(backend).await;
     queue.add([start_by(9, order(1)), start_by(10, order(2))]).await;
 
-    let pending = queue
-        .read(async |tx| {
-            work_orders::pending_for_agent(tx, agent(), None, None, at(10), 9)
-                .await
-                .unwrap()
-        })
-        .await;
-
-    assert_eq!(numbers(&pending), [2]);
+    assert_eq!(queue.pending(1, None, None).await, [2]);
 }
 
 #[rstest]
@@ -256,14 +189,8 @@ async fn deleting_an_order_leaves_nothing_of_it(#[values(Postgres, Sqlite)] back
 
     queue.apply(1, Event::Delete).await.unwrap();
 
-    assert_eq!(queue.attempts(1).await, []);
-    assert_eq!(queue.ended(1).await, None);
-    assert_eq!(
-        queue
-            .read(async |tx| targets::of_order(tx, id(1)).await.unwrap())
-            .await,
-        []
-    );
+    assert_eq!((queue.attempts(1).await, queue.ended(1).await), (vec![], None));
+    assert_eq!((queue.targets(1).await, queue.routes(1).await), (vec![], vec![]));
     assert!(
         !queue
             .write(async |tx| work_orders::delete(tx, id(1)).await.unwrap())
@@ -277,15 +204,7 @@ async fn an_order_can_be_deleted_in_every_state_of_the_queue(#[values(Postgres, 
     let queue = Queue::start(backend).await;
     queue.claimed(2).await;
     queue.apply(2, fail(1, true)).await.unwrap();
-    queue
-        .add([
-            order(3),
-            NewOrder {
-                run_at: Some(at(100)),
-                ..order(4)
-            },
-        ])
-        .await;
+    queue.add([order(3), run_at(100, 4)]).await;
 
     for number in 1..=4 {
         queue.apply(number, Event::Delete).await.unwrap();
@@ -297,64 +216,6 @@ async fn an_order_can_be_deleted_in_every_state_of_the_queue(#[values(Postgres, 
             .await,
         []
     );
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_claim_by_id_holds_for_the_orders_claim_timeout(#[values(Postgres, Sqlite)] backend: Backend) {
-    let queue = Queue::start(backend).await;
-    queue.add([order(1)]).await;
-
-    let claimed = queue.claim_by_id(1, 1).await.unwrap();
-
-    let claim = claimed.head.claim.as_ref().unwrap();
-    assert_eq!(
-        (claim.agent, claim.claimed_at, claim.lease_expires_at),
-        (agent(), at(10), at(3_610))
-    );
-    assert_eq!((claim.instance_id.as_deref(), &claim.cancel), (None, &None));
-    assert_eq!((claimed.head.attempt(), claimed.head.updated_at), (FIRST, at(10)));
-    assert_eq!(queue.get(1).await, Some(claimed));
-}
-
-#[rstest]
-#[tokio::test]
-async fn an_order_is_claimed_once(#[values(Postgres, Sqlite)] backend: Backend) {
-    let queue = Queue::start(backend).await;
-    queue
-        .add([NewOrder {
-            targeting: for_agents(&[1, 2]),
-            ..order(1)
-        }])
-        .await;
-
-    assert!(queue.claim_by_id(1, 1).await.is_some());
-
-    assert_eq!(queue.claim_by_id(2, 1).await, None);
-    assert_eq!(queue.claim_by_id(1, 1).await, None);
-    assert_eq!(queue.claim(2, 9, &[]).await, []);
-}
-
-#[rstest]
-#[tokio::test]
-async fn an_order_for_others_or_for_nobody_cannot_be_claimed(#[values(Postgres, Sqlite)] backend: Backend) {
-    let queue = Queue::start(backend).await;
-    queue.add([order(1)]).await;
-
-    assert_eq!(queue.claim_by_id(2, 1).await, None);
-    assert_eq!(queue.claim_by_id(1, 7).await, None, "there is no such order");
-    assert_eq!(queue.claim_by_id(77, 1).await, None, "there is no such agent");
-    assert_eq!(queue.life(1).await.state, State::Pending);
-}
-
-#[rstest]
-#[tokio::test]
-async fn an_order_that_is_past_its_start_by_cannot_be_claimed(#[values(Postgres, Sqlite)] backend: Backend) {
-    let queue = Queue::start(backend).await;
-    queue.add([start_by(9, order(1)), start_by(10, order(2))]).await;
-
-    assert_eq!(queue.claim_by_id(1, 1).await, None);
-    assert_eq!(numbers(&queue.claim(1, 9, &[]).await), [2]);
 }
 
 #[rstest]
@@ -486,31 +347,10 @@ async fn the_store_itself_refuses_a_retry_that_is_not_left(#[values(Postgres, Sq
     let queue = Queue::start(backend).await;
     queue.add([with_retries(0, order(1))]).await;
     queue.claim_by_id(1, 1).await.unwrap();
-    let retry = Retry {
-        id: id(1),
-        attempt: FIRST,
-        not_before: at(30),
-        last_error: String::new(),
-    };
-    let back = Return {
-        id: id(1),
-        attempt: FIRST,
-        reason: Returned::Lost,
-    };
 
-    let retried = queue
-        .write(async |tx| endings::schedule_retry_many(tx, &[retry], at(20)).await.unwrap())
-        .await;
-    let returned = queue
-        .write(async |tx| {
-            endings::return_to_pending_many(tx, &[back], at(20))
-                .await
-                .unwrap()
-        })
-        .await;
-
-    assert!(retried.is_empty() && returned.ids.is_empty());
-    assert!(matches!(queue.life(1).await.state, State::Claimed(_)));
+    assert!(!queue.retry(1, 1).await);
+    assert!(!queue.give_back(1, 1, Returned::Lost).await);
+    assert!(queue.give_back(1, 1, Returned::Released).await);
 }
 
 #[rstest]
@@ -520,41 +360,12 @@ async fn a_late_attempt_changes_nothing(#[values(Postgres, Sqlite)] backend: Bac
     queue.claimed(1).await;
     queue.apply(1, RELEASE).await.unwrap();
     let current = queue.claim(1, 1, &[]).await.remove(0);
-    let (id, attempt) = (id(1), FIRST);
 
-    queue
-        .write(async |tx| {
-            let late = ending(1, 1, Ending::Succeeded);
-            assert_eq!(endings::move_to_log_many(tx, &[late], at(20)).await.unwrap(), []);
-            let retry = Retry {
-                id,
-                attempt,
-                not_before: at(30),
-                last_error: String::new(),
-            };
-            assert!(
-                endings::schedule_retry_many(tx, &[retry], at(20))
-                    .await
-                    .unwrap()
-                    .is_empty()
-            );
-            let back = Return {
-                id,
-                attempt,
-                reason: Returned::Released,
-            };
-            assert!(
-                endings::return_to_pending_many(tx, &[back], at(20))
-                    .await
-                    .unwrap()
-                    .ids
-                    .is_empty()
-            );
-        })
-        .await;
+    assert_eq!(queue.end(&[ending(1, 1, Ending::Succeeded)]).await, []);
+    assert!(!queue.retry(1, 1).await);
+    assert!(!queue.give_back(1, 1, Returned::Released).await);
 
-    assert_eq!(queue.get(1).await, Some(current));
-    assert_eq!(queue.ended(1).await, None);
+    assert_eq!((queue.get(1).await, queue.ended(1).await), (Some(current), None));
 }
 
 #[rstest]
@@ -589,9 +400,7 @@ async fn in_a_batch_the_stale_are_left_out_and_the_others_end(#[values(Postgres,
         ending(77, 1, Ending::Succeeded),
     ];
 
-    let logged = queue
-        .write(async |tx| endings::move_to_log_many(tx, &batch, at(20)).await.unwrap())
-        .await;
+    let logged = queue.end(&batch).await;
 
     let logged: Vec<_> = logged.iter().map(|entry| (entry.id, entry.ending)).collect();
     assert_eq!(logged, [(id(1), Ending::Succeeded), (id(4), Ending::Failed)]);
@@ -623,12 +432,7 @@ async fn an_order_ends_once(#[values(Postgres, Sqlite)] backend: Backend) {
     queue.apply(1, SUCCEED).await.unwrap();
     let entry = queue.ended(1).await;
 
-    let again = [ending(1, 1, Ending::Failed)];
-    let logged = queue
-        .write(async |tx| endings::move_to_log_many(tx, &again, at(30)).await.unwrap())
-        .await;
-
-    assert_eq!(logged, []);
+    assert_eq!(queue.end(&[ending(1, 1, Ending::Failed)]).await, []);
     assert_eq!(queue.ended(1).await, entry);
 }
 
@@ -638,15 +442,7 @@ async fn a_waiting_order_is_cancelled_at_once(#[values(Postgres, Sqlite)] backen
     let queue = Queue::start(backend).await;
     queue.claimed(1).await;
     queue.apply(1, fail(1, true)).await.unwrap();
-    queue
-        .add([
-            order(2),
-            NewOrder {
-                run_at: Some(at(100)),
-                ..order(3)
-            },
-        ])
-        .await;
+    queue.add([order(2), run_at(100, 3)]).await;
 
     for number in 1..=3 {
         assert_eq!(
@@ -662,18 +458,9 @@ async fn a_waiting_order_is_cancelled_at_once(#[values(Postgres, Sqlite)] backen
 async fn a_claimed_order_keeps_the_first_wish_to_cancel(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
     queue.claimed(1).await;
-    let ask = async |seconds, reason| {
-        queue
-            .write(async |tx| {
-                work_orders::request_cancel(tx, id(1), at(seconds), reason)
-                    .await
-                    .unwrap()
-            })
-            .await
-    };
 
-    assert!(ask(11, Some("wrong cluster")).await);
-    assert!(!ask(12, None).await);
+    assert!(queue.request_cancel(1, 11, Some("wrong cluster")).await);
+    assert!(!queue.request_cancel(1, 12, None).await);
 
     let wish = CancelRequest {
         requested_at: at(11),
@@ -688,20 +475,8 @@ async fn only_a_claimed_order_is_asked_to_stop(#[values(Postgres, Sqlite)] backe
     let queue = Queue::start(backend).await;
     queue.add([order(1)]).await;
 
-    assert!(
-        !queue
-            .write(async |tx| work_orders::request_cancel(tx, id(1), at(11), None)
-                .await
-                .unwrap())
-            .await
-    );
-    assert!(
-        !queue
-            .write(async |tx| work_orders::request_cancel(tx, id(7), at(11), None)
-                .await
-                .unwrap())
-            .await
-    );
+    assert!(!queue.request_cancel(1, 11, None).await);
+    assert!(!queue.request_cancel(7, 11, None).await, "there is no such order");
 }
 
 #[rstest]
@@ -764,38 +539,10 @@ async fn an_order_that_is_to_be_cancelled_never_goes_back_to_the_queue(
     let queue = Queue::start(backend).await;
     queue.claimed(1).await;
     queue.apply(1, Event::Cancel).await.unwrap();
-    let retry = Retry {
-        id: id(1),
-        attempt: FIRST,
-        not_before: at(30),
-        last_error: String::new(),
-    };
-    let back = |reason| Return {
-        id: id(1),
-        attempt: FIRST,
-        reason,
-    };
 
-    queue
-        .write(async |tx| {
-            assert!(
-                endings::schedule_retry_many(tx, &[retry], at(20))
-                    .await
-                    .unwrap()
-                    .is_empty()
-            );
-            for reason in [Returned::Released, Returned::Lost] {
-                let back = [back(reason)];
-                assert!(
-                    endings::return_to_pending_many(tx, &back, at(20))
-                        .await
-                        .unwrap()
-                        .ids
-                        .is_empty()
-                );
-            }
-        })
-        .await;
+    assert!(!queue.retry(1, 1).await);
+    assert!(!queue.give_back(1, 1, Returned::Released).await);
+    assert!(!queue.give_back(1, 1, Returned::Lost).await);
 }
 
 #[rstest]
@@ -882,16 +629,7 @@ async fn a_cancelled_order_whose_agent_vanished_ends_as_cancelled(
 async fn an_order_that_never_started_in_time_expires(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
     queue
-        .add([
-            start_by(15, order(1)),
-            start_by(
-                15,
-                NewOrder {
-                    run_at: Some(at(14)),
-                    ..order(2)
-                },
-            ),
-        ])
+        .add([start_by(15, order(1)), start_by(15, run_at(14, 2))])
         .await;
 
     for number in [1, 2] {
@@ -944,26 +682,18 @@ async fn targets_stay_and_routes_come_and_go_with_the_state(#[values(Postgres, S
             ..order(1)
         }])
         .await;
-    let seen = async || {
-        let (targets, routes) = queue
-            .read(async |tx| {
-                (
-                    targets::of_order(tx, id(1)).await.unwrap(),
-                    routes::of_order(tx, id(1)).await.unwrap(),
-                )
-            })
-            .await;
-        assert_eq!(targets, both);
-        routes
+    let routes = async || {
+        assert_eq!(queue.targets(1).await, both);
+        queue.routes(1).await
     };
 
-    assert_eq!(seen().await, both);
+    assert_eq!(routes().await, both);
     queue.claim_by_id(1, 1).await.unwrap();
-    assert_eq!(seen().await, []);
+    assert_eq!(routes().await, []);
     queue.apply(1, fail(1, true)).await.unwrap();
-    assert_eq!(seen().await, []);
+    assert_eq!(routes().await, []);
     queue.apply(1, Event::Due { now: at(140) }).await.unwrap();
-    assert_eq!(seen().await, both);
+    assert_eq!(routes().await, both);
     queue.claim_by_id(2, 1).await.unwrap();
     queue
         .apply(
@@ -974,34 +704,17 @@ async fn targets_stay_and_routes_come_and_go_with_the_state(#[values(Postgres, S
         )
         .await
         .unwrap();
-    assert_eq!(seen().await, both);
+    assert_eq!(routes().await, both);
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_waiting_order_can_be_sent_elsewhere(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
-    queue
-        .add([
-            order(1),
-            NewOrder {
-                run_at: Some(at(100)),
-                ..order(2)
-            },
-        ])
-        .await;
+    queue.add([order(1), run_at(100, 2)]).await;
     let elsewhere = for_agents(&[2]);
-    let set = async |number| {
-        queue
-            .write(async |tx| {
-                work_orders::set_targeting(tx, id(number), &elsewhere, at(11))
-                    .await
-                    .unwrap()
-            })
-            .await
-    };
 
-    let opened = set(1).await.unwrap();
+    let opened = queue.set_targeting(1, &elsewhere).await.unwrap();
 
     assert_eq!(
         opened.iter().map(|open| &open.route).collect::<Vec<_>>(),
@@ -1010,7 +723,8 @@ async fn a_waiting_order_can_be_sent_elsewhere(#[values(Postgres, Sqlite)] backe
     assert_eq!(queue.get(1).await.unwrap().targeting, elsewhere);
     assert_eq!(queue.claim_by_id(1, 1).await, None);
     assert!(queue.claim_by_id(2, 1).await.is_some());
-    assert_eq!(set(2).await, Some(vec![]), "a scheduled order has no routes yet");
+    let opened = queue.set_targeting(2, &elsewhere).await;
+    assert_eq!(opened, Some(vec![]), "a scheduled order has no routes yet");
 }
 
 #[rstest]
@@ -1020,18 +734,9 @@ async fn an_order_that_is_held_or_gone_cannot_be_sent_elsewhere(
 ) {
     let queue = Queue::start(backend).await;
     let claimed = queue.claimed(1).await.remove(0);
-    let elsewhere = for_agents(&[2]);
 
-    for number in [1, 7] {
-        let set = queue
-            .write(async |tx| {
-                work_orders::set_targeting(tx, id(number), &elsewhere, at(11))
-                    .await
-                    .unwrap()
-            })
-            .await;
-        assert_eq!(set, None);
-    }
+    assert_eq!(queue.set_targeting(1, &for_agents(&[2])).await, None);
+    assert_eq!(queue.set_targeting(7, &for_agents(&[2])).await, None);
     assert_eq!(queue.get(1).await, Some(claimed));
 }
 
@@ -1086,7 +791,6 @@ async fn orders_are_locked_in_the_order_of_their_ids_however_they_are_asked_for(
 
 #[test]
 fn no_statement_changes_an_entry_of_the_log() {
-    use brokkr_broker::dal::Dialect;
     for sql in all_statements() {
         for dialect in [Dialect::Postgres, Dialect::Sqlite] {
             assert!(

@@ -5,6 +5,7 @@ use std::fs;
 use brokkr_client::api::PakText;
 use brokkr_client::{Client, ClientConfig};
 use brokkr_testkit::{Backend, TestDb};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{Finished, Process, World};
@@ -75,6 +76,12 @@ impl BrokerProcess {
 
     pub(crate) fn kill(self) {
         self.process.kill();
+    }
+
+    /// Asks it to stop, and waits for that.
+    pub(crate) async fn stop(self) -> Finished {
+        self.process.signal(Signal::SIGTERM);
+        self.process.finish().await
     }
 
     /// Runs a command for people against it.

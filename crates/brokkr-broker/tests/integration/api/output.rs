@@ -1,0 +1,422 @@
+//! What the work prints.
+
+use std::time::Duration;
+
+use brokkr_api::{
+    AppendOutput, Ending, OutputChunk, OutputEnded, OutputPosition, OutputQuery, Time, WorkOrder,
+};
+use brokkr_broker::config::Limits;
+use brokkr_client::{OutputEvent, OutputEvents};
+use brokkr_testkit::{Answer, Backend, TestAgent, TestBroker};
+use futures_util::StreamExt as _;
+use reqwest::Method;
+use rstest::rstest;
+use serde_json::json;
+
+use super::call::{get, post, refusal, refused};
+use super::refusals::code;
+
+async fn claimed(broker: &TestBroker, agent: &TestAgent) -> WorkOrder {
+    broker
+        .work_order()
+        .for_agent(agent)
+        .backoff_seconds(0)
+        .create()
+        .await;
+    agent.claim_next(1).await.unwrap().remove(0).work_order
+}
+
+fn chunk(claim: &WorkOrder, offset: i64, stream: &str, data: &str) -> OutputChunk {
+    let (stream, data) = (stream.to_owned(), data.to_owned());
+    OutputChunk {
+        id: claim.id,
+        attempt: claim.attempt,
+        offset,
+        stream,
+        at: Time::from_micros(7),
+        data,
+    }
+}
+
+/// The status and the code of each chunk's fate.
+async fn append(agent: &TestAgent, chunks: Vec<OutputChunk>) -> Vec<(u16, String)> {
+    let answer = agent
+        .client
+        .append_output(agent.id, &AppendOutput { chunks })
+        .await
+        .unwrap();
+    answer
+        .items
+        .into_iter()
+        .map(|item| {
+            (
+                item.status,
+                item.error.map(|error| error.code).unwrap_or_default(),
+            )
+        })
+        .collect()
+}
+
+fn stored() -> (u16, String) {
+    refused(200, "")
+}
+
+async fn text(broker: &TestBroker, order: &WorkOrder) -> String {
+    broker
+        .admin()
+        .output_text(order.id, &OutputQuery::default())
+        .await
+        .unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn output_is_kept_in_order_with_its_streams_and_times(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    let empty = broker
+        .admin()
+        .output(claim.id, &OutputQuery::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (empty.attempt, empty.chunks.len(), empty.next, empty.complete),
+        (1, 0, 0, false)
+    );
+    let chunks = vec![
+        chunk(&claim, 0, "stdout", "hello\0\n"),
+        chunk(&claim, 7, "stderr", "wörld\n"),
+    ];
+    assert_eq!(append(&agent, chunks).await, [stored(), stored()]);
+
+    let page = broker
+        .admin()
+        .output(claim.id, &OutputQuery::default())
+        .await
+        .unwrap();
+    let told: Vec<_> = page
+        .chunks
+        .iter()
+        .map(|piece| (piece.offset, &*piece.stream, &*piece.data))
+        .collect();
+    assert_eq!(told, [(0, "stdout", "hello\0\n"), (7, "stderr", "wörld\n")]);
+    assert_eq!(
+        (page.chunks[0].at, page.next, page.complete),
+        (Time::from_micros(7), 14, false)
+    );
+    agent.succeed(&claim).await.unwrap();
+    let rest = OutputQuery {
+        after: Some(14),
+        ..OutputQuery::default()
+    };
+    let rest = broker.admin().output(claim.id, &rest).await.unwrap();
+    assert_eq!((rest.chunks.len(), rest.complete), (0, true));
+    assert_eq!(text(&broker, &claim).await, "hello\0\nwörld\n");
+}
+
+#[rstest]
+#[tokio::test]
+async fn output_can_be_sent_again_but_not_with_a_gap(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    let first = || chunk(&claim, 0, "stdout", "0123");
+    assert_eq!(append(&agent, vec![first(), first()]).await, [stored(), stored()]);
+    let gap = append(
+        &agent,
+        vec![
+            chunk(&claim, 5, "stdout", "x"),
+            chunk(&claim, 2, "stdout", "2345"),
+            first(),
+        ],
+    )
+    .await;
+    assert_eq!(gap, [refused(409, "output_gap"), stored(), stored()]);
+    assert_eq!(text(&broker, &claim).await, "012345");
+    let query = OutputQuery {
+        after: Some(3),
+        limit: Some(1),
+        ..OutputQuery::default()
+    };
+    let page = broker.admin().output(claim.id, &query).await.unwrap();
+    assert_eq!(
+        (page.chunks[0].offset, &*page.chunks[0].data, page.next),
+        (3, "3", 4)
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn only_the_current_attempt_of_the_agent_appends(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let (agent, other) = (broker.agent().await, broker.agent().await);
+    let claim = claimed(&broker, &agent).await;
+    let stale = [refused(409, "stale_attempt")];
+    assert_eq!(append(&other, vec![chunk(&claim, 0, "stdout", "x")]).await, stale);
+    agent.release(&claim).await.unwrap();
+    assert_eq!(append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await, stale);
+    let again = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let both = vec![
+        chunk(&claim, 0, "stdout", "old"),
+        chunk(&again, 0, "stdout", "new"),
+    ];
+    assert_eq!(append(&agent, both).await, [stale[0].clone(), stored()]);
+    agent.succeed(&again).await.unwrap();
+    assert_eq!(append(&agent, vec![chunk(&again, 3, "stdout", "x")]).await, stale);
+    assert_eq!(text(&broker, &claim).await, "new");
+}
+
+#[rstest]
+#[tokio::test]
+async fn output_beyond_the_limit_ends_with_one_marker(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let limits = Limits {
+        output_bytes_max: 10,
+        ..Limits::default()
+    };
+    let broker = TestBroker::start_with(backend, limits).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    assert_eq!(
+        append(&agent, vec![chunk(&claim, 0, "stdout", "12345678")]).await,
+        [stored()]
+    );
+    let full = [refused(413, "output_limit")];
+    for _ in 0..2 {
+        assert_eq!(
+            append(&agent, vec![chunk(&claim, 8, "stdout", "9abcdef")]).await,
+            full
+        );
+        assert_eq!(
+            append(&agent, vec![chunk(&claim, 15, "stdout", "more")]).await,
+            full
+        );
+    }
+    let text = text(&broker, &claim).await;
+    assert!(
+        text.starts_with("123456789a\n[output limit of 10 bytes reached"),
+        "{text}"
+    );
+    assert_eq!(text.matches("output limit").count(), 1);
+    agent.succeed(&claim).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_chunk_that_makes_no_sense_fails_no_other() {
+    let broker = TestBroker::start(Backend::Sqlite).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    let wrong_stream = chunk(&claim, 0, "stdin", "x");
+    let wrong_offset = chunk(&claim, -1, "stdout", "x");
+    let wrong_attempt = OutputChunk {
+        attempt: 0,
+        ..chunk(&claim, 0, "stdout", "x")
+    };
+    let invalid = refused(400, "invalid_output");
+    let answers = append(
+        &agent,
+        vec![
+            wrong_stream,
+            wrong_offset,
+            wrong_attempt,
+            chunk(&claim, 0, "stdout", "x"),
+        ],
+    )
+    .await;
+    assert_eq!(answers, [invalid.clone(), invalid.clone(), invalid, stored()]);
+    let path = format!("/api/v1/agents/{}/output", agent.id);
+    let answer = post(&broker, &agent.pak, &path, json!({"chunks": []})).await;
+    assert_eq!(refusal(&answer), refused(400, "invalid_batch"));
+}
+
+async fn follow(broker: &TestBroker, order: &WorkOrder, resume: Option<OutputPosition>) -> OutputEvents {
+    broker
+        .admin()
+        .follow_output(order.id, &OutputQuery::default(), resume)
+        .await
+        .unwrap()
+}
+
+async fn next_text(events: &mut OutputEvents) -> (String, OutputPosition) {
+    match events.next().await.unwrap().unwrap() {
+        OutputEvent::Output(piece) => (piece.data.clone(), piece.end()),
+        OutputEvent::Ended(ended) => panic!("ended early: {ended:?}"),
+    }
+}
+
+async fn next_end(events: &mut OutputEvents) -> OutputEnded {
+    let event = events.next().await.unwrap().unwrap();
+    assert!(events.next().await.is_none());
+    match event {
+        OutputEvent::Ended(ended) => ended,
+        OutputEvent::Output(piece) => panic!("there is more: {piece:?}"),
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn live_output_comes_as_it_is_printed_and_ends_with_the_order(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    let mut events = follow(&broker, &claim, None).await;
+    append(&agent, vec![chunk(&claim, 0, "stdout", "one\n")]).await;
+    assert_eq!(next_text(&mut events).await.0, "one\n");
+    append(&agent, vec![chunk(&claim, 4, "stdout", "two\n")]).await;
+    let (text, end) = next_text(&mut events).await;
+    assert_eq!(
+        (&*text, end),
+        (
+            "two\n",
+            OutputPosition {
+                attempt: 1,
+                offset: 8
+            }
+        )
+    );
+    agent.succeed(&claim).await.unwrap();
+    assert_eq!(
+        next_end(&mut events).await,
+        OutputEnded {
+            attempt: 1,
+            ending: Some(Ending::Succeeded)
+        }
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn live_output_goes_on_with_the_attempts_that_follow_and_can_be_resumed(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let first = claimed(&broker, &agent).await;
+    append(&agent, vec![chunk(&first, 0, "stdout", "first try\n")]).await;
+    let mut events = follow(&broker, &first, None).await;
+    let (_, position) = next_text(&mut events).await;
+    drop(events);
+    agent
+        .fail(&first, brokkr_api::FailureClass::Infrastructure)
+        .await
+        .unwrap();
+    broker.sweep().await;
+    let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    append(&agent, vec![chunk(&second, 0, "stdout", "second try\n")]).await;
+    agent.succeed(&second).await.unwrap();
+
+    let mut events = follow(&broker, &first, Some(position)).await;
+    assert_eq!(next_text(&mut events).await.0, "second try\n");
+    assert_eq!(
+        next_end(&mut events).await,
+        OutputEnded {
+            attempt: 2,
+            ending: Some(Ending::Succeeded)
+        }
+    );
+    let only_first = OutputQuery {
+        attempt: Some(1),
+        after: Some(6),
+        ..OutputQuery::default()
+    };
+    let mut events = broker
+        .admin()
+        .follow_output(first.id, &only_first, None)
+        .await
+        .unwrap();
+    assert_eq!(next_text(&mut events).await.0, "try\n");
+    assert_eq!(
+        next_end(&mut events).await,
+        OutputEnded {
+            attempt: 1,
+            ending: None
+        }
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn output_that_came_to_another_replica_is_found(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let replica = broker.replica().await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    let mut events = follow(&replica, &claim, None).await;
+    append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await;
+    let found = tokio::time::timeout(Duration::from_secs(30), next_text(&mut events))
+        .await
+        .unwrap();
+    assert_eq!(found.0, "x");
+}
+
+#[tokio::test]
+async fn an_order_without_an_attempt_is_followed_until_it_ends() {
+    let broker = TestBroker::start(Backend::Sqlite).await;
+    let order = broker.work_order().label("any").create().await;
+    let mut events = follow(&broker, &order, None).await;
+    broker
+        .admin()
+        .cancel_work_order(order.id, &brokkr_api::Cancel::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        next_end(&mut events).await,
+        OutputEnded {
+            attempt: 0,
+            ending: Some(Ending::Cancelled)
+        }
+    );
+}
+
+#[tokio::test]
+async fn live_output_stops_with_the_broker_and_without_an_ending() {
+    let broker = TestBroker::start(Backend::Sqlite).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await;
+    let mut events = follow(&broker, &claim, None).await;
+    next_text(&mut events).await;
+    broker.app().stopping().cancel();
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_place_that_makes_no_sense_is_refused() {
+    let broker = TestBroker::start(Backend::Sqlite).await;
+    let order = broker.work_order().label("any").create().await;
+    let path = format!("/api/v1/work-orders/{}/output", order.id);
+    for query in ["after=-1", "attempt=0", "attempt=99999999999"] {
+        let answer = get(&broker, broker.admin_pak(), &format!("{path}?{query}")).await;
+        assert_eq!(refusal(&answer), refused(400, "invalid_position"), "{query}");
+    }
+    for id in ["x", "1", "-1:0", "99999999999:0"] {
+        let request = broker
+            .http(Method::GET, &path)
+            .bearer_auth(broker.admin_pak().expose());
+        let request = request
+            .header("Accept", "text/event-stream")
+            .header("Last-Event-ID", id);
+        assert_eq!(
+            refusal(&Answer::of(request).await),
+            refused(400, "invalid_position"),
+            "{id}"
+        );
+    }
+    let agent = broker.agent().await;
+    assert_eq!(
+        code(agent.client.output(order.id, &OutputQuery::default()).await),
+        "admin_required"
+    );
+}

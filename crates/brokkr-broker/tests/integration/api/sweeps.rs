@@ -1,0 +1,197 @@
+//! What time brings about.
+
+use std::time::Duration;
+
+use brokkr_api::{Ending, FailureClass, WorkOrder, WorkOrderStatus};
+use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
+use rstest::rstest;
+
+use super::refusals::code;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn next(agent: &TestAgent) -> WorkOrder {
+    agent.claim_next(1).await.unwrap().remove(0).work_order
+}
+
+async fn shown(broker: &TestBroker, order: &WorkOrder) -> WorkOrder {
+    broker.admin().work_order(order.id).await.unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_claim_ends_with_its_lease_and_not_before(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker.work_order().for_agent(&agent).create().await;
+    next(&agent).await;
+    broker.advance(LEASE - SECOND).await;
+    assert_eq!(shown(&broker, &order).await.status, WorkOrderStatus::Claimed);
+    broker.advance(SECOND).await;
+    let back = shown(&broker, &order).await;
+    assert_eq!(
+        (back.status, back.lost_count, back.retry_count),
+        (WorkOrderStatus::Pending, 1, 0)
+    );
+    assert_eq!((back.claimed_by, back.last_error), (None, None));
+}
+
+#[rstest]
+#[tokio::test]
+async fn losses_and_failures_together_use_up_the_retries(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .max_retries(2)
+        .backoff_seconds(0)
+        .create()
+        .await;
+    next(&agent).await;
+    broker.advance(LEASE).await;
+    let claim = next(&agent).await;
+    agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+    broker.sweep().await;
+    next(&agent).await;
+    broker.advance(LEASE).await;
+    let entry = broker.admin().work_order_log_entry(order.id).await.unwrap();
+    assert_eq!((entry.ending, entry.attempt), (Ending::Lost, 3));
+    assert_eq!((entry.lost_count, entry.retries_attempted), (1, 1));
+    assert_eq!(entry.claimed_by, Some(agent.id));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_that_must_not_run_twice_ends_as_lost(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .at_most_once()
+        .create()
+        .await;
+    let claim = next(&agent).await;
+    broker.advance(LEASE).await;
+    assert_eq!(shown(&broker, &order).await.status, WorkOrderStatus::Lost);
+    assert_eq!(code(agent.succeed(&claim).await), "work_order_ended");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_waits_for_its_time(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .run_at(broker.now().plus_seconds(60))
+        .create()
+        .await;
+    broker.advance(SECOND * 59).await;
+    assert!(agent.claim_next(1).await.unwrap().is_empty());
+    broker.advance(SECOND).await;
+    assert_eq!(shown(&broker, &order).await.status, WorkOrderStatus::Pending);
+    assert_eq!(next(&agent).await.id, order.id);
+    let past = broker
+        .work_order()
+        .for_agent(&agent)
+        .run_at(broker.now())
+        .create()
+        .await;
+    assert_eq!(past.status, WorkOrderStatus::Pending);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_that_was_not_started_in_time_expires_and_one_that_was_does_not(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let start_by = broker.now().plus_seconds(10);
+    let started = broker
+        .work_order()
+        .for_agent(&agent)
+        .start_by(start_by)
+        .backoff_seconds(60)
+        .create()
+        .await;
+    let claim = agent.claim(&started).await.unwrap();
+    agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+    let idle = broker
+        .work_order()
+        .for_agent(&agent)
+        .start_by(start_by)
+        .create()
+        .await;
+
+    broker.advance(SECOND * 10).await;
+    assert_eq!(shown(&broker, &idle).await.status, WorkOrderStatus::Pending);
+    // Past its time it cannot be claimed, also while no sweep has come by.
+    broker.clock().advance(Duration::from_micros(1));
+    assert_eq!(code(agent.claim(&idle).await), "work_order_not_claimable");
+    assert!(agent.claim_next(1).await.unwrap().is_empty());
+    broker.sweep().await;
+    let entry = broker.admin().work_order_log_entry(idle.id).await.unwrap();
+    assert_eq!(
+        (entry.ending, entry.attempt, entry.claimed_by),
+        (Ending::Expired, 0, None)
+    );
+
+    broker.advance(SECOND * 120).await;
+    assert_eq!(next(&agent).await.id, started.id);
+}
+
+#[rstest]
+#[tokio::test]
+async fn replicas_that_sweep_at_the_same_time_do_everything_once(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let replica = broker.replica().await;
+    let agent = broker.agent().await;
+    for _ in 0..20 {
+        broker.work_order().for_agent(&agent).create().await;
+    }
+    agent.claim_next(20).await.unwrap();
+    broker.clock().advance(LEASE);
+    tokio::join!(broker.sweep(), replica.sweep());
+    let claimed = agent.claim_next(20).await.unwrap();
+    assert_eq!(claimed.len(), 20);
+    assert!(
+        claimed
+            .iter()
+            .all(|claim| claim.work_order.lost_count == 1 && claim.lost_attempts == [1])
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn sweeps_are_counted(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    broker
+        .work_order()
+        .for_agent(&agent)
+        .at_most_once()
+        .create()
+        .await;
+    next(&agent).await;
+    broker.advance(LEASE).await;
+    let metrics = broker.nobody().metrics().await.unwrap();
+    for line in [
+        "brokkr_claims_total 1",
+        "brokkr_lost_leases_total 1",
+        "brokkr_endings_total{ending=\"lost\"} 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+}

@@ -1,0 +1,99 @@
+//! How orders ended.
+
+use brokkr_api::ListLog;
+use uuid::Uuid;
+
+use super::paged::{page, paged};
+use crate::connection::ConnectionArgs;
+use crate::output::{self, OutputArgs};
+use crate::references::{self, around, order_id};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LogArgs {
+    /// Only the entries of these orders
+    #[arg(value_name = "ID", value_parser = order_id)]
+    orders: Vec<Uuid>,
+
+    /// Only what did not succeed
+    #[arg(long, conflicts_with = "succeeded")]
+    failed: bool,
+
+    /// Only what succeeded
+    #[arg(long)]
+    succeeded: bool,
+
+    /// Only what this agent held last
+    #[arg(long)]
+    agent: Option<String>,
+
+    /// Only orders of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    work_type: Option<String>,
+
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_name = "NUMBER")]
+    limit: usize,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// `brokkr get log`.
+pub(super) async fn run(args: LogArgs) -> anyhow::Result<()> {
+    let LogArgs {
+        orders,
+        failed,
+        succeeded,
+        agent,
+        work_type,
+        limit,
+        output,
+        connection,
+    } = args;
+    let client = connection.client()?;
+    if !orders.is_empty() {
+        let mut found = Vec::new();
+        for id in &orders {
+            found.push(client.work_order_log_entry(*id).await?);
+        }
+        let around = around(&client).await;
+        return match found.as_slice() {
+            [one] => output::one(output.output, one, &around),
+            several => output::list(output.output, several, &around, ""),
+        };
+    }
+    let agent_id = match agent {
+        Some(name) => Some(references::agent(&client, &name).await?.id),
+        None => None,
+    };
+    let success = if failed {
+        Some(false)
+    } else {
+        succeeded.then_some(true)
+    };
+    let query = ListLog {
+        work_type,
+        success,
+        agent_id,
+        limit: page(limit),
+        cursor: None,
+    };
+    let found = paged(limit, None, async |cursor| {
+        client
+            .work_order_log(&ListLog {
+                cursor,
+                ..query.clone()
+            })
+            .await
+    })
+    .await?;
+    output::list(
+        output.output,
+        &found,
+        &around(&client).await,
+        "The log has no such entries.",
+    )
+}

@@ -1,0 +1,126 @@
+//! Orders of the queue, or given ones.
+
+use brokkr_api::{ListLog, ListWorkOrders, WorkOrder, WorkOrderStatus};
+use brokkr_client::Client;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use uuid::Uuid;
+
+use super::paged::{page, paged};
+use crate::connection::ConnectionArgs;
+use crate::output::{self, OutputArgs};
+use crate::references::{around, order_id};
+
+/// The log's list has no whole orders, so each is asked for.
+const REQUESTS_AT_ONCE: usize = 16;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct OrdersArgs {
+    /// Only these orders, ended or not
+    #[arg(value_name = "ID", value_parser = order_id)]
+    orders: Vec<Uuid>,
+
+    /// Ended orders too
+    #[arg(short, long)]
+    all: bool,
+
+    /// Only orders in this state: PENDING, CLAIMED, RETRY_PENDING or SCHEDULED
+    #[arg(long, value_parser = status)]
+    status: Option<WorkOrderStatus>,
+
+    /// Only orders of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    work_type: Option<String>,
+
+    /// How many at most
+    #[arg(long, default_value_t = 500, value_name = "NUMBER")]
+    limit: usize,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// `brokkr get orders`.
+pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
+    let OrdersArgs {
+        orders,
+        all,
+        status,
+        work_type,
+        limit,
+        output,
+        connection,
+    } = args;
+    let client = connection.client()?;
+    if !orders.is_empty() {
+        return given(&client, &orders, &output).await;
+    }
+    let query = ListWorkOrders {
+        status,
+        work_type: work_type.clone(),
+        limit: page(limit),
+        cursor: None,
+    };
+    let mut found = paged(limit, query.cursor.clone(), async |cursor| {
+        client
+            .work_orders(&ListWorkOrders {
+                cursor,
+                ..query.clone()
+            })
+            .await
+    })
+    .await?;
+    if all {
+        let query = ListLog {
+            work_type,
+            limit: page(limit),
+            ..ListLog::default()
+        };
+        let entries = paged(limit.saturating_sub(found.len()), None, async |cursor| {
+            client
+                .work_order_log(&ListLog {
+                    cursor,
+                    ..query.clone()
+                })
+                .await
+        })
+        .await?;
+        let whole = entries.into_iter().map(|entry| client.work_order(entry.id));
+        found.extend(
+            stream::iter(whole)
+                .buffered(REQUESTS_AT_ONCE)
+                .try_collect::<Vec<WorkOrder>>()
+                .await?,
+        );
+    }
+    let nothing = if all {
+        "There are no orders."
+    } else {
+        "No orders wait or run. How others ended: brokkr get log"
+    };
+    output::list(output.output, &found, &around(&client).await, nothing)
+}
+
+async fn given(client: &Client, ids: &[Uuid], output: &OutputArgs) -> anyhow::Result<()> {
+    let mut found: Vec<WorkOrder> = Vec::new();
+    for id in ids {
+        found.push(client.work_order(*id).await?);
+    }
+    let around = around(client).await;
+    match found.as_slice() {
+        [one] => output::one(output.output, one, &around),
+        several => output::list(output.output, several, &around, ""),
+    }
+}
+
+fn status(text: &str) -> Result<WorkOrderStatus, String> {
+    let value = serde_json::Value::String(text.to_ascii_uppercase().replace('-', "_"));
+    let status: WorkOrderStatus = serde_json::from_value(value).map_err(|_| "no such state".to_owned())?;
+    if status.ended() {
+        Err("that is how orders end; see brokkr get log".to_owned())
+    } else {
+        Ok(status)
+    }
+}
