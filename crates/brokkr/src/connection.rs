@@ -17,7 +17,7 @@ use crate::telemetry::trace;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArgs {
-    /// The broker's address, such as https://brokkr.example.com
+    /// The broker's URL: scheme, host and port
     #[arg(long, value_name = "URL", env = "BROKKR_BROKER", hide_env_values = true)]
     pub(crate) broker: Option<String>,
 

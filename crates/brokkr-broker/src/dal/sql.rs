@@ -13,7 +13,7 @@ pub enum Dialect {
     Sqlite,
 }
 
-/// A statement. Always a `static` made by [`statements!`](super::statements), so that a test prepares every one of them on
+/// A statement. Always a `static` made by `statements!`, so that a test prepares every one of them on
 /// both databases.
 ///
 /// Parameters are `$1`, `$2` and so on. In a shared text `{uuid}` stands for the type of an id (`CAST($1 AS {uuid})`), and

@@ -57,7 +57,7 @@ impl Value {
 
 /// The parameter of a batch: rows of values, kept as the JSON array of arrays that the statement unpacks.
 ///
-/// Collected from rows made by [`params!`](super::params), whose values stand in the order of the statement's columns.
+/// Collected from rows made by `params!`, whose values stand in the order of the statement's columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows {
     json: String,
