@@ -106,6 +106,9 @@ fn chunk(chunk: OutputChunk) -> Result<NewChunk, Problem> {
     if ![stream::STDOUT, stream::STDERR, stream::SYSTEM].contains(&chunk.stream.as_str()) {
         return Err(invalid("stream must be stdout, stderr or system."));
     }
+    if chunk.at.as_micros() < 0 {
+        return Err(invalid("at must not be before 1970."));
+    }
     Ok(NewChunk {
         id: WorkOrderId::new(chunk.id),
         attempt: attempt(chunk.attempt, Code::InvalidOutput)?,

@@ -6,15 +6,17 @@ use std::time::Duration;
 use brokkr_broker::app::App;
 use brokkr_broker::app::attempts::{AttemptAt, Report};
 use brokkr_broker::app::caller::{Caller, Role};
-use brokkr_broker::app::claims::InstanceId;
+use brokkr_broker::app::claims::{ClaimRequest, InstanceId};
 use brokkr_broker::app::endings::EndingReport;
 use brokkr_broker::app::idempotency::Answer;
 use brokkr_broker::app::renewals::RenewalRequest;
-use brokkr_broker::app::work_orders::{Submission, WorkOrder};
+use brokkr_broker::app::work_orders::{ListFilter, Submission, WorkOrder};
 use brokkr_core::attempt::{Attempt, Lease};
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
-use brokkr_core::limits::{BackoffSeconds, ClaimTimeoutSeconds, LeaseSeconds, MaxRetries, Priority};
+use brokkr_core::limits::{
+    BackoffSeconds, ClaimMax, ClaimTimeoutSeconds, LeaseSeconds, MaxRetries, Priority, WaitSeconds,
+};
 use brokkr_core::names::WorkType;
 use brokkr_core::pak::Pak;
 use brokkr_core::retry::{FailureClass, RetryOn};
@@ -35,12 +37,14 @@ const HOLDER: AgentId = AgentId::new(Uuid::nil());
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Claim,
+    ClaimNext,
     Renew,
     Release,
     Succeed,
     Fail { class: FailureClass, retryable: bool },
     Cancel,
     Delete,
+    Retry,
     Pass { seconds: u64 },
 }
 
@@ -58,12 +62,14 @@ fn step() -> impl Strategy<Value = Step> {
         Just(FailureClass::Cancelled)
     ];
     let act = prop_oneof![
-        8 => Just(Act::Claim),
+        4 => Just(Act::Claim),
+        4 => Just(Act::ClaimNext),
         2 => Just(Act::Renew),
         2 => Just(Act::Release),
         1 => Just(Act::Succeed),
         4 => (class, any::<bool>()).prop_map(|(class, retryable)| Act::Fail { class, retryable }),
         1 => Just(Act::Cancel),
+        2 => Just(Act::Retry),
         1 => prop_oneof![4 => Just(Act::Renew), 1 => Just(Act::Delete)],
         5 => prop_oneof![0..70_u64, 0..10_000_u64].prop_map(|seconds| Act::Pass { seconds }),
     ];
@@ -166,8 +172,10 @@ impl Side {
 
 impl Order<'_> {
     /// Does it, and answers whether the broker did.
-    async fn act(&self, act: Act, attempt: Attempt) -> bool {
+    async fn act(&mut self, act: Act, attempt: Attempt) -> bool {
         let (app, id, agent) = (self.side.app(), self.id, self.side.agent);
+        let instance_id = InstanceId::parse("process".to_owned()).unwrap();
+        let lease_seconds = LeaseSeconds::new(CLAIM_TIMEOUT).unwrap();
         let report = |success, class, retryable| EndingReport {
             id,
             attempt: Some(attempt),
@@ -180,10 +188,21 @@ impl Order<'_> {
         };
         match act {
             Act::Claim => app.claim_work_order(agent, id).await.is_ok(),
+            Act::ClaimNext => {
+                let request = ClaimRequest {
+                    max: ClaimMax::default(),
+                    work_types: Vec::new(),
+                    lease_seconds,
+                    wait_seconds: WaitSeconds::default(),
+                    instance_id,
+                };
+                let claimed = app.claim_work_orders(agent, &request).await.unwrap();
+                claimed.iter().any(|held| held.order.id() == id)
+            }
             Act::Renew => {
                 let request = RenewalRequest {
-                    instance_id: InstanceId::parse("process".to_owned()).unwrap(),
-                    lease_seconds: LeaseSeconds::new(CLAIM_TIMEOUT).unwrap(),
+                    instance_id,
+                    lease_seconds,
                     claims: vec![(id, attempt)],
                     state: None,
                 };
@@ -203,6 +222,15 @@ impl Order<'_> {
                 .is_ok(),
             Act::Cancel => app.cancel_work_order(&self.side.admin, id, None).await.is_ok(),
             Act::Delete => app.delete_work_order(&self.side.admin, id).await.is_ok(),
+            Act::Retry => {
+                let entry = app.log_entry(id).await.ok();
+                let Ok(order) = app.retry_work_order(&self.side.admin, id).await else {
+                    return false;
+                };
+                assert_eq!(app.log_entry(id).await.ok(), entry, "a log entry never changes");
+                self.id = order.id();
+                true
+            }
             Act::Pass { seconds } => {
                 self.side.broker.advance(Duration::from_secs(seconds)).await;
                 true
@@ -273,7 +301,7 @@ impl Order<'_> {
 fn model(life: Life, act: Act, attempt: Attempt, now: Timestamp) -> Option<Life> {
     let lease_expires_at = now.plus_seconds(CLAIM_TIMEOUT.unsigned_abs());
     let event = match act {
-        Act::Claim => Event::Claim {
+        Act::Claim | Act::ClaimNext => Event::Claim {
             agent: HOLDER,
             now,
             lease_expires_at,
@@ -292,6 +320,14 @@ fn model(life: Life, act: Act, attempt: Attempt, now: Timestamp) -> Option<Life>
         },
         Act::Cancel => Event::Cancel,
         Act::Delete => Event::Delete,
+        // Another order, with the same terms but for its times.
+        Act::Retry => {
+            let policy = Policy {
+                start_by: None,
+                ..life.policy
+            };
+            return matches!(life.state, State::Ended(_)).then(|| Life::begin(policy, now, None));
+        }
         // In the order of the sweeps, each of which may find nothing to do.
         Act::Pass { .. } => {
             let time = [
@@ -308,8 +344,25 @@ fn model(life: Life, act: Act, attempt: Attempt, now: Timestamp) -> Option<Life>
     life.apply(event).ok()
 }
 
+/// Lets both clocks stand at the same time and leaves nothing of a life before, which may have failed in the middle.
+async fn begin(sides: &[Side; 2]) -> Timestamp {
+    let now = sides[0].broker.now().max(sides[1].broker.now());
+    for side in sides {
+        side.broker.clock().advance(now.since(side.broker.now()));
+        let app = side.app();
+        for order in app
+            .list_work_orders(&ListFilter::default(), None, 100)
+            .await
+            .unwrap()
+        {
+            app.delete_work_order(&side.admin, order.id()).await.unwrap();
+        }
+    }
+    now
+}
+
 async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
-    let now = sides[0].broker.now();
+    let now = begin(sides).await;
     let policy = Policy {
         delivery: terms.delivery,
         max_retries: terms.max_retries,
@@ -317,7 +370,7 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
         start_by: terms.start_by.map(|seconds| now.plus_seconds(seconds)),
     };
     let mut life = Life::begin(policy, now, terms.run_at.map(|seconds| now.plus_seconds(seconds)));
-    let orders = [sides[0].submit(terms).await, sides[1].submit(terms).await];
+    let mut orders = [sides[0].submit(terms).await, sides[1].submit(terms).await];
     for step in steps {
         let latest = life.attempt.number();
         let attempt = Attempt::new(if step.current {
@@ -331,7 +384,7 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
             0
         };
         let expected = model(life, step.act, attempt, sides[0].broker.now().plus_seconds(time));
-        for order in &orders {
+        for order in &mut orders {
             let done = order.act(step.act, attempt).await;
             // The report of an attempt that has ended is answered once more, and changes nothing.
             let repeated = matches!(step.act, Act::Succeed | Act::Fail { .. });
@@ -341,9 +394,13 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
             );
             let after = expected.unwrap_or(life);
             if after.state == State::Deleted {
-                assert_eq!(order.life(policy).await.state, State::Deleted);
+                assert_eq!(order.life(after.policy).await.state, State::Deleted);
             } else {
-                assert_eq!(order.life(policy).await, after, "after {step:?} of {life:?}");
+                assert_eq!(
+                    order.life(after.policy).await,
+                    after,
+                    "after {step:?} of {life:?}"
+                );
                 order.check(after).await;
             }
         }
@@ -351,9 +408,6 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
         if life.state == State::Deleted {
             return;
         }
-    }
-    for order in &orders {
-        order.act(Act::Delete, Attempt::NONE).await;
     }
 }
 

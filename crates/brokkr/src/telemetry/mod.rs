@@ -18,6 +18,9 @@ use crate::config::{LogFormat, TelemetrySection};
 use crate::exit::usage;
 use crate::output::colour::{self, Stream};
 
+/// What a service tells unless it is asked otherwise. The driver repeats what the database remarks; nothing of it is news.
+const SERVICE_LEVEL: &str = "info,sqlx=warn";
+
 /// Flags that every command has.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Logging")]
@@ -48,7 +51,7 @@ pub(crate) struct Telemetry {
 impl Telemetry {
     /// Begins nothing yet: the configuration may say how.
     pub(crate) fn new(args: TelemetryArgs, is_service: bool) -> Telemetry {
-        let default_level = if is_service { "info" } else { "warn" };
+        let default_level = if is_service { SERVICE_LEVEL } else { "warn" };
         Telemetry {
             args,
             default_level,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use brokkr_api::{
-    AttemptEnding, Complete, Ending, EndingItem, EndingsRequest, FailureClass, ListLog, WorkOrder,
-    WorkOrderStatus,
+    AttemptEnding, Complete, Ending, EndingItem, EndingsRequest, FailureClass, WorkOrder, WorkOrderStatus,
 };
 use brokkr_client::CompleteOutcome;
 use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
@@ -455,99 +454,4 @@ async fn many_endings_are_reported_at_once_and_a_bad_one_fails_no_other(
         WorkOrderStatus::RetryPending
     );
     agent.succeed(&claims[2]).await.unwrap();
-}
-
-#[rstest]
-#[tokio::test]
-async fn the_log_is_listed_latest_ending_first_and_by_type_success_and_agent(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let (one, other) = (broker.agent().await, broker.agent().await);
-    let mut ids = Vec::new();
-    for (agent, work_type, success) in [
-        (&one, "command", true),
-        (&other, "build", false),
-        (&one, "build", true),
-    ] {
-        let order = broker
-            .work_order()
-            .for_agent(agent)
-            .work_type(work_type)
-            .create()
-            .await;
-        let claim = agent.claim(&order).await.unwrap();
-        agent
-            .complete(
-                &claim,
-                Complete {
-                    success,
-                    retryable: Some(false),
-                    ..Complete::default()
-                },
-            )
-            .await
-            .unwrap();
-        broker.advance(Duration::from_secs(1)).await;
-        ids.push(order.id);
-    }
-    let listed = async |query: ListLog| -> Vec<_> {
-        broker
-            .admin()
-            .work_order_log(&query)
-            .await
-            .unwrap()
-            .items
-            .iter()
-            .map(|entry| entry.id)
-            .collect()
-    };
-    assert_eq!(listed(ListLog::default()).await, [ids[2], ids[1], ids[0]]);
-    let builds = ListLog {
-        work_type: Some("build".to_owned()),
-        ..ListLog::default()
-    };
-    assert_eq!(listed(builds).await, [ids[2], ids[1]]);
-    assert_eq!(
-        listed(ListLog {
-            success: Some(false),
-            ..ListLog::default()
-        })
-        .await,
-        [ids[1]]
-    );
-    assert_eq!(
-        listed(ListLog {
-            agent_id: Some(one.id),
-            ..ListLog::default()
-        })
-        .await,
-        [ids[2], ids[0]]
-    );
-    assert_eq!(
-        code(broker.admin().work_order_log_entry(one.id).await),
-        "work_order_log_entry_not_found"
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn the_current_attempt_is_listed_after_those_that_ended(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    let order = broker.work_order().for_agent(&agent).create().await;
-    assert!(broker.admin().attempts(order.id).await.unwrap().is_empty());
-    let first = agent.claim(&order).await.unwrap();
-    agent.release(&first).await.unwrap();
-    let second = agent.claim(&order).await.unwrap();
-    let attempts = broker.admin().attempts(order.id).await.unwrap();
-    assert_eq!(attempts.len(), 2);
-    assert_eq!(
-        (attempts[0].attempt, attempts[0].ending),
-        (1, Some(AttemptEnding::Released))
-    );
-    assert_eq!((attempts[1].attempt, attempts[1].ending), (2, None));
-    assert_eq!(attempts[1].lease_expires_at, second.lease_expires_at);
 }

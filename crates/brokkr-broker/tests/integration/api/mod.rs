@@ -2,6 +2,7 @@
 
 mod agent_labels;
 mod agents;
+mod attempts;
 mod auth;
 pub(crate) mod call;
 mod cancel;
@@ -21,4 +22,6 @@ pub(crate) mod refusals;
 mod renewals;
 mod requests;
 mod sweeps;
+mod texts;
+mod work_order_log;
 mod work_orders;

@@ -167,6 +167,7 @@ impl Scene {
         let order = json!({
             "work_type": "command", "yaml_content": "a: 1",
             "targeting": {"agent_ids": [UNKNOWN], "labels": ["l"], "annotations": {"k": "v"}},
+            "target_agent_ids": [Uuid::max()],
         });
         match operation.name().as_str() {
             "POST /api/v1/agents" => json!({"name": "agent-1", "cluster_name": "test", "generator_ids": [UNKNOWN]}),
@@ -184,7 +185,7 @@ impl Scene {
             "POST /api/v1/agents/{id}/output" => json!({"chunks": [{
                 "id": UNKNOWN, "attempt": 1, "offset": 0, "stream": "stdout", "at": "2030-01-01T00:00:00Z", "data": "x",
             }]}),
-            "POST /api/v1/generators" => json!({"name": "generator-2"}),
+            "POST /api/v1/generators" => json!({"name": "generator-2", "description": "\u{0}"}),
             "POST /api/v1/paks" => {
                 json!({"name": "new", "role": "viewer", "expires_at": "2001-01-01T00:00:00Z"})
             }

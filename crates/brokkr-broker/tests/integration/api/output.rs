@@ -420,3 +420,119 @@ async fn a_place_that_makes_no_sense_is_refused() {
         "admin_required"
     );
 }
+
+#[rstest]
+#[tokio::test]
+async fn output_is_answered_in_the_form_that_is_accepted(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    append(&agent, vec![chunk(&claim, 0, "stdout", "one\n"), chunk(&claim, 4, "stderr", "two\n")]).await;
+    agent.succeed(&claim).await.unwrap();
+    let viewer = broker.viewer().await;
+    let read = async |accept: &str, query: &str| {
+        let path = format!("/api/v1/work-orders/{}/output{query}", claim.id);
+        Answer::of(broker.http(Method::GET, &path).bearer_auth(viewer.pak.expose()).header("Accept", accept)).await
+    };
+
+    let at = Time::from_micros(7).to_string();
+    let first = json!({"attempt": 1, "offset": 0, "stream": "stdout", "at": at, "data": "one\n"});
+    let second = json!({"attempt": 1, "offset": 4, "stream": "stderr", "at": at, "data": "two\n"});
+    for accept in ["application/json", "*/*", "image/png"] {
+        let answer = read(accept, "?attempt=1").await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+        let page = json!({"attempt": 1, "chunks": [first, second], "next": 8, "complete": true});
+        assert_eq!(answer.json(), page, "{accept}");
+    }
+    let text = read("text/plain", "").await;
+    assert_eq!((text.header("content-type"), &*text.text), ("text/plain; charset=utf-8", "one\ntwo\n"));
+    assert_eq!(read("text/plain", "?after=5").await.text, "wo\n");
+    let live = read("text/event-stream", "?after=4").await;
+    assert_eq!(live.header("content-type"), "text/event-stream");
+    let ended = json!({"attempt": 1, "ending": "succeeded"});
+    let events: Vec<_> = live.text.split("\n\n").filter(|event| !event.is_empty()).collect();
+    let [output, end] = events[..] else { panic!("a piece and the ending, not {events:?}") };
+    let data = |event: &str| -> serde_json::Value {
+        serde_json::from_str(event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap()
+    };
+    assert!(output.contains("event: output\n") && output.contains("id: 1:8"), "{output}");
+    assert!(end.contains("event: ended\n"), "{end}");
+    assert_eq!((data(output), data(end)), (second, ended));
+}
+
+#[rstest]
+#[tokio::test]
+async fn output_is_read_in_pages_to_its_end(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    let chunks: Vec<_> = (0..1_000).map(|n| chunk(&claim, n * 4, "stdout", &format!("{n:03}\n"))).collect();
+    let whole: String = chunks.iter().map(|chunk| chunk.data.as_str()).collect();
+    assert!(append(&agent, chunks.clone()).await.iter().all(|told| *told == stored()));
+    let too_many = AppendOutput { chunks: [chunks, vec![chunk(&claim, 4_000, "stdout", "x")]].concat() };
+    assert_eq!(code(agent.client.append_output(agent.id, &too_many).await), "invalid_batch");
+    agent.succeed(&claim).await.unwrap();
+
+    let (mut read, mut sizes, mut query) = (String::new(), Vec::new(), OutputQuery::default());
+    loop {
+        let page = broker.admin().output(claim.id, &query).await.unwrap();
+        sizes.push(page.chunks.len());
+        page.chunks.iter().for_each(|piece| read.push_str(&piece.data));
+        query.after = Some(page.next);
+        if page.complete {
+            break;
+        }
+    }
+    assert_eq!(sizes[..2], [500, 500]);
+    assert_eq!(read, whole);
+    assert_eq!(text(&broker, &claim).await, whole);
+}
+
+#[rstest]
+#[tokio::test]
+async fn each_attempt_has_output_of_its_own(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let first = claimed(&broker, &agent).await;
+    append(&agent, vec![chunk(&first, 0, "stdout", "first")]).await;
+    agent.fail(&first, brokkr_api::FailureClass::Infrastructure).await.unwrap();
+    broker.sweep().await;
+    let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    append(&agent, vec![chunk(&second, 0, "stdout", "second")]).await;
+
+    let of = async |attempt| {
+        let query = OutputQuery { attempt, ..OutputQuery::default() };
+        let page = broker.admin().output(first.id, &query).await.unwrap();
+        (page.attempt, page.chunks.into_iter().map(|piece| piece.data).collect::<String>(), page.complete)
+    };
+    assert_eq!(of(Some(1)).await, (1, "first".to_owned(), true));
+    assert_eq!(of(None).await, (2, "second".to_owned(), false));
+    assert_eq!(of(Some(9)).await, (9, String::new(), false));
+}
+
+#[rstest]
+#[tokio::test]
+async fn output_of_an_order_that_is_gone_is_gone(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await;
+    let mut events = follow(&broker, &claim, None).await;
+    next_text(&mut events).await;
+    broker.admin().delete_work_order(claim.id).await.unwrap();
+    assert!(events.next().await.is_none(), "nothing is said about its end");
+    assert_eq!(code(broker.admin().output(claim.id, &OutputQuery::default()).await), "work_order_not_found");
+    assert_eq!(append(&agent, vec![chunk(&claim, 1, "stdout", "x")]).await, [refused(409, "stale_attempt")]);
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_kept_is_refused_and_not_changed() {
+    let broker = TestBroker::start(Backend::Sqlite).await;
+    let agent = broker.agent().await;
+    let claim = claimed(&broker, &agent).await;
+    let long_ago = OutputChunk { at: Time::from_micros(-1), ..chunk(&claim, 0, "stdout", "x") };
+    assert_eq!(append(&agent, vec![long_ago]).await, [refused(400, "invalid_output")]);
+    assert_eq!(text(&broker, &claim).await, "");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brokkr_api::{Ending, FailureClass, WorkOrder, WorkOrderStatus};
+use brokkr_api::{Ending, FailureClass, ListPending, WorkOrder, WorkOrderStatus};
 use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
 use rstest::rstest;
 
@@ -193,5 +193,102 @@ async fn sweeps_are_counted(#[values(Backend::Postgres, Backend::Sqlite)] backen
         "brokkr_endings_total{ending=\"lost\"} 1",
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_claim_that_is_taken_back_leaves_the_last_error_and_the_retries_as_they_were(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker.work_order().for_agent(&agent).backoff_seconds(1).create().await;
+    let failed = next(&agent).await;
+    agent.fail(&failed, FailureClass::Infrastructure).await.unwrap();
+    broker.advance(SECOND * 2).await;
+    let before = shown(&broker, &order).await;
+    assert_eq!((before.retry_count, before.next_retry_after), (1, None));
+    next(&agent).await;
+    broker.advance(LEASE).await;
+
+    let after = shown(&broker, &order).await;
+    assert_eq!((after.status, after.retry_count, after.lost_count), (WorkOrderStatus::Pending, 1, 1));
+    assert_eq!((&after.last_error, after.last_error_at), (&before.last_error, before.last_error_at));
+    assert_eq!((after.claimed_by, after.claimed_at, after.lease_expires_at), (None, None, None));
+    assert_eq!(after.last_error.as_deref(), Some("failed: infrastructure"));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_past_its_start_is_shown_to_no_agent_even_before_a_sweep(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let start_by = broker.now().plus_seconds(10);
+    let run_at = broker.now().plus_seconds(5);
+    broker.work_order().for_agent(&agent).start_by(start_by).create().await;
+    let scheduled = broker.work_order().for_agent(&agent).run_at(run_at).start_by(start_by).create().await;
+    let pending = async || {
+        let page = agent.client.pending_work_orders(agent.id, &ListPending::default()).await.unwrap();
+        page.items.len()
+    };
+    assert_eq!(pending().await, 1);
+    broker.clock().advance(SECOND * 11);
+    assert_eq!(pending().await, 0);
+    // Its time came and went while no broker looked.
+    broker.sweep().await;
+    assert_eq!(shown(&broker, &scheduled).await.status, WorkOrderStatus::Expired);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_sweep_does_a_bounded_part_and_nothing_a_second_time(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let (agent, app) = (broker.agent().await, broker.app());
+    let (run_at, start_by) = (broker.now().plus_seconds(5), broker.now().plus_seconds(6));
+    for _ in 0..3 {
+        broker.work_order().for_agent(&agent).create().await;
+    }
+    agent.claim_next(3).await.unwrap();
+    for _ in 0..3 {
+        broker.work_order().label("nobody").run_at(run_at).create().await;
+        broker.work_order().label("nobody").start_by(start_by).create().await;
+    }
+    broker.clock().advance(LEASE);
+    let mut done = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..3 {
+        done[0].push(app.release_expired_leases(2).await.unwrap());
+        done[1].push(app.promote_due(2).await.unwrap());
+        done[2].push(app.expire_unstarted(2).await.unwrap());
+    }
+    assert_eq!(done, [[2, 1, 0], [2, 1, 0], [2, 1, 0]]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_report_and_a_sweep_that_race_end_the_attempt_once(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    for _ in 0..8 {
+        let order = broker.work_order().for_agent(&agent).create().await;
+        let claim = next(&agent).await;
+        broker.clock().advance(LEASE);
+        let (reported, ()) = tokio::join!(agent.succeed(&claim), broker.sweep());
+        let attempts = broker.admin().attempts(order.id).await.unwrap();
+        assert_eq!(attempts.len(), 1);
+        let now = shown(&broker, &order).await;
+        match reported {
+            Ok(_) => assert_eq!((now.status, now.lost_count), (WorkOrderStatus::Completed, 0)),
+            Err(_) => {
+                assert_eq!((now.status, now.lost_count), (WorkOrderStatus::Pending, 1));
+                broker.admin().delete_work_order(order.id).await.unwrap();
+            }
+        }
     }
 }
