@@ -262,7 +262,10 @@ async fn heartbeat(
     body: Option<LenientJson<Heartbeat>>,
 ) -> Result<StatusCode, Problem> {
     let report = body.map(|LenientJson(report)| report).unwrap_or_default();
-    if report.k8s_api_latency_ms.is_some_and(|found| !(0..=LATENCY_MS_MAX).contains(&found)) {
+    if report
+        .k8s_api_latency_ms
+        .is_some_and(|found| !(0..=LATENCY_MS_MAX).contains(&found))
+    {
         let rule = format!("k8s_api_latency_ms must be between 0 and {LATENCY_MS_MAX}.");
         return Err(Problem::new(Code::InvalidAgent, rule));
     }

@@ -369,7 +369,13 @@ async fn a_heartbeat_is_the_agents_own_and_needs_no_body(
         );
     }
     for nonsense in [-1, i64::from(i32::MAX) + 1] {
-        let answer = post(&broker, &agent.pak, &heartbeat, json!({"k8s_api_latency_ms": nonsense})).await;
+        let answer = post(
+            &broker,
+            &agent.pak,
+            &heartbeat,
+            json!({"k8s_api_latency_ms": nonsense}),
+        )
+        .await;
         assert_eq!(refusal(&answer), refused(400, "invalid_agent"));
     }
 }

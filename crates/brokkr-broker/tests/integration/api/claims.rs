@@ -1,49 +1,16 @@
-//! How agents take work orders and keep them.
+//! How agents take work orders and give them back.
 
-use std::time::Duration;
+mod waiting;
 
-use brokkr_api::{ClaimRequest, FailureClass, WorkOrder, WorkOrderStatus};
-use brokkr_client::ClientError;
-use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
+use brokkr_api::{ClaimRequest, WorkOrder, WorkOrderStatus};
+use brokkr_testkit::{Backend, TestAgent, TestBroker};
+use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::call::{post, refusal, refused};
 use super::refusals::code;
-
-const SECOND: Duration = Duration::from_secs(1);
-
-async fn claim_waiting(agent: &TestAgent, max: i64) -> Result<Vec<WorkOrder>, ClientError> {
-    let request = ClaimRequest {
-        wait_seconds: Some(60),
-        max: Some(max),
-        ..agent.claim_request()
-    };
-    let claimed = agent.client.claim(agent.id, &request).await?;
-    Ok(claimed.into_iter().map(|claim| claim.work_order).collect())
-}
-
-/// Waits until so many claims wait. They are on their way.
-async fn parked(broker: &TestBroker, claims: usize) {
-    while broker.app().parked_claims() != claims {
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Lets a claim wait while `then` happens, and answers what it got.
-async fn waiting_while(
-    broker: &TestBroker,
-    agent: &TestAgent,
-    then: impl Future<Output = ()>,
-) -> Vec<WorkOrder> {
-    let act = async {
-        parked(broker, 1).await;
-        then.await;
-    };
-    let (claimed, ()) = tokio::join!(claim_waiting(agent, 1), act);
-    claimed.unwrap()
-}
 
 #[rstest]
 #[tokio::test]
@@ -158,121 +125,6 @@ async fn a_claim_takes_only_the_types_that_it_wants_and_the_shorter_lease(
 
 #[rstest]
 #[tokio::test]
-async fn a_claim_that_waits_is_woken_by_a_new_order(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    let claimed = waiting_while(&broker, &agent, async {
-        broker.work_order().for_agent(&agent).create().await;
-    })
-    .await;
-    assert_eq!(claimed.len(), 1);
-    parked(&broker, 0).await;
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_claim_that_waits_is_woken_by_whatever_brings_work(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let (agent, other) = (broker.agent().await, broker.agent().await);
-    let admin = broker.admin();
-
-    // A release.
-    let order = broker
-        .work_order()
-        .for_agents([&agent, &other])
-        .backoff_seconds(1)
-        .create()
-        .await;
-    let held = other.claim(&order).await.unwrap();
-    let got = waiting_while(&broker, &agent, async {
-        drop(other.release(&held).await.unwrap())
-    })
-    .await;
-    assert_eq!(got[0].attempt, 2);
-    // A retry that is due.
-    agent.fail(&got[0], FailureClass::Infrastructure).await.unwrap();
-    let got = waiting_while(&broker, &agent, broker.advance(SECOND * 2)).await;
-    assert_eq!(got[0].attempt, 3);
-    // A lease that passed.
-    let got = waiting_while(&broker, &other, broker.advance(LEASE)).await;
-    assert_eq!(got[0].attempt, 4);
-    // Another targeting.
-    let order = broker.work_order().label("nobody").create().await;
-    let target = brokkr_api::SetTargeting {
-        agent_ids: Some(vec![agent.id]),
-        ..Default::default()
-    };
-    let got = waiting_while(&broker, &agent, async {
-        drop(admin.set_targeting(order.id, &target).await.unwrap())
-    })
-    .await;
-    assert_eq!(got[0].id, order.id);
-    // A new label.
-    let order = broker.work_order().label("gpu").create().await;
-    let got = waiting_while(&broker, &agent, async {
-        drop(admin.add_agent_label(agent.id, "gpu").await.unwrap())
-    })
-    .await;
-    assert_eq!(got[0].id, order.id);
-    // A repetition.
-    agent.succeed(&got[0]).await.unwrap();
-    let got = waiting_while(&broker, &agent, async {
-        drop(admin.retry_work_order(order.id).await.unwrap())
-    })
-    .await;
-    assert_eq!(got[0].retry_of, Some(order.id));
-}
-
-#[rstest]
-#[tokio::test]
-async fn work_that_another_replica_accepted_is_found_by_the_next_look(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let replica = broker.replica().await;
-    let agent = broker.agent().await;
-    let claimed = waiting_while(&broker, &agent, async {
-        replica.work_order().for_agent(&agent).create().await;
-        broker.sweep().await;
-    })
-    .await;
-    assert_eq!(claimed.len(), 1);
-}
-
-#[rstest]
-#[tokio::test]
-async fn of_two_claims_that_wait_one_order_wakes_one(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let (one, other) = (broker.agent().await, broker.agent().await);
-    let act = async {
-        parked(&broker, 2).await;
-        let order = broker.work_order().for_agents([&one, &other]).create().await;
-        parked(&broker, 1).await;
-        broker.app().stopping().cancel();
-        order
-    };
-    let (first, second, order) = tokio::join!(claim_waiting(&one, 1), claim_waiting(&other, 1), act);
-    let claimed: Vec<_> = [first.unwrap(), second.unwrap()].concat();
-    assert_eq!(claimed.len(), 1);
-    assert_eq!(claimed[0].id, order.id);
-}
-
-#[tokio::test]
-async fn a_broker_that_stops_answers_claims_that_wait_with_none() {
-    let broker = TestBroker::start(Backend::Sqlite).await;
-    let agent = broker.agent().await;
-    let claimed = waiting_while(&broker, &agent, async { broker.app().stopping().cancel() }).await;
-    assert!(claimed.is_empty());
-}
-
-#[rstest]
-#[tokio::test]
 async fn a_newer_process_of_an_agent_takes_over_for_ever(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {
@@ -293,104 +145,6 @@ async fn a_newer_process_of_an_agent_takes_over_for_ever(
         assert_eq!(code(old.claim_next(1).await), "superseded_instance");
         new.claim_next(1).await.unwrap();
     }
-}
-
-#[rstest]
-#[tokio::test]
-async fn one_renewal_keeps_everything_and_tells_what_is_lost_and_what_is_to_stop(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    for _ in 0..4 {
-        broker.work_order().for_agent(&agent).create().await;
-    }
-    let claims: Vec<_> = agent
-        .claim_next(9)
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|claim| claim.work_order)
-        .collect();
-    let [kept, to_stop, released, ended] = &claims[..] else {
-        panic!("four were claimed")
-    };
-    let reason = brokkr_api::Cancel {
-        reason: Some("too late".to_owned()),
-    };
-    broker
-        .admin()
-        .cancel_work_order(to_stop.id, &reason)
-        .await
-        .unwrap();
-    agent.release(released).await.unwrap();
-    agent.succeed(ended).await.unwrap();
-    broker.advance(SECOND * 10).await;
-
-    let absent = WorkOrder {
-        id: Uuid::from_u128(1),
-        ..kept.clone()
-    };
-    let renewals = agent
-        .renew(&[kept, to_stop, released, ended, &absent])
-        .await
-        .unwrap();
-
-    let renewed: Vec<_> = renewals
-        .renewed
-        .iter()
-        .map(|renewed| (renewed.id, renewed.attempt))
-        .collect();
-    assert_eq!(renewed, [(kept.id, 1), (to_stop.id, 1)]);
-    let until = broker.now().plus(LEASE).to_string();
-    assert!(
-        renewals
-            .renewed
-            .iter()
-            .all(|renewed| renewed.lease_expires_at.to_string() == until)
-    );
-    assert_eq!(
-        (renewals.cancel[0].id, renewals.cancel[0].reason.as_deref()),
-        (to_stop.id, Some("too late"))
-    );
-    assert_eq!(renewals.cancel.len(), 1);
-    let lost: Vec<_> = renewals.lost.iter().map(|lost| (lost.id, &*lost.code)).collect();
-    assert_eq!(
-        lost,
-        [
-            (released.id, "stale_attempt"),
-            (ended.id, "work_order_ended"),
-            (absent.id, "work_order_not_found")
-        ]
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_renewal_is_a_heartbeat_also_without_claims(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    assert_eq!(agent.renew(&[]).await.unwrap(), brokkr_api::Renewals::default());
-    let heartbeat = broker.admin().agent(agent.id).await.unwrap().last_heartbeat;
-    assert_eq!(heartbeat.unwrap().to_string(), broker.now().to_string());
-}
-
-#[rstest]
-#[tokio::test]
-async fn an_order_that_is_renewed_in_time_stays_with_its_agent(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    broker.work_order().for_agent(&agent).create().await;
-    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
-    for _ in 0..5 {
-        broker.advance(LEASE - SECOND).await;
-        assert_eq!(agent.renew(&[&claim]).await.unwrap().renewed.len(), 1);
-    }
-    agent.succeed(&claim).await.unwrap();
 }
 
 #[rstest]
@@ -490,4 +244,110 @@ async fn the_trace_of_the_submission_reaches_the_agent(
         .await
         .unwrap();
     assert_eq!(claimed[0].traceparent.as_deref(), Some(TRACEPARENT));
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_many_agents_that_race_for_an_order_one_gets_it(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let replica = broker.replica().await;
+    let mut agents = Vec::new();
+    for _ in 0..10 {
+        let agent = broker.agent().await;
+        let there = TestAgent {
+            client: replica.client(&agent.pak),
+            ..agent.clone()
+        };
+        agents.extend([agent, there]);
+    }
+    let order = broker
+        .work_order()
+        .for_agents(agents.iter().step_by(2))
+        .create()
+        .await;
+    let by_id = agents.iter().step_by(2).map(|agent| agent.claim(&order));
+    let next = agents.iter().skip(1).step_by(2).map(|agent| agent.claim_next(1));
+    let (by_id, next) = tokio::join!(join_all(by_id), join_all(next));
+    let winners = by_id.iter().filter(|claim| claim.is_ok()).count();
+    let found: usize = next.into_iter().map(|claims| claims.unwrap().len()).sum();
+    assert_eq!(winners + found, 1);
+    assert_eq!(broker.admin().work_order(order.id).await.unwrap().attempt, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_is_given_back_by_its_holder_or_for_it_by_an_administrator(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let (agent, other) = (broker.agent().await, broker.agent().await);
+    let (admin, generator, viewer) = (
+        broker.admin_pak(),
+        broker.generator().await,
+        broker.viewer().await,
+    );
+    let order = broker.work_order().for_agents([&agent, &other]).create().await;
+    let release = async |pak, id: Uuid, body: serde_json::Value| {
+        post(&broker, pak, &format!("/api/v1/work-orders/{id}/release"), body).await
+    };
+    let own = json!({"agent_id": agent.id, "attempt": 1});
+    let waiting = release(&agent.pak, order.id, own.clone()).await;
+    assert_eq!(refusal(&waiting), refused(403, "work_order_not_claimed_by_agent"));
+    let absent = release(&agent.pak, Uuid::from_u128(1), own.clone()).await;
+    assert_eq!(refusal(&absent), refused(404, "work_order_not_found"));
+
+    let claim = agent.claim(&order).await.unwrap();
+    for (pak, code) in [
+        (&other.pak, "agent_pak_mismatch"),
+        (&generator.pak, "admin_required"),
+        (&viewer.pak, "read_only"),
+    ] {
+        assert_eq!(
+            refusal(&release(pak, order.id, own.clone()).await),
+            refused(403, code)
+        );
+    }
+    for (body, status, code) in [
+        (
+            json!({"agent_id": other.id, "attempt": 1}),
+            403,
+            "work_order_not_claimed_by_agent",
+        ),
+        (json!({"agent_id": agent.id, "attempt": 2}), 409, "stale_attempt"),
+        (json!({"agent_id": agent.id, "attempt": 0}), 400, "invalid_ending"),
+        (
+            json!({"agent_id": agent.id, "attempt": 1, "reason": ""}),
+            400,
+            "invalid_reason",
+        ),
+        (json!({"agent_id": agent.id}), 422, "invalid_body"),
+    ] {
+        assert_eq!(
+            refusal(&release(admin, order.id, body).await),
+            refused(status, code)
+        );
+    }
+    assert_eq!(broker.admin().work_order(order.id).await.unwrap(), claim);
+
+    let released = release(admin, order.id, own.clone()).await;
+    assert_eq!(
+        (released.status, released.json()["status"].clone()),
+        (200, json!("PENDING"))
+    );
+    assert_eq!(
+        (
+            released.json()["claimed_by"].clone(),
+            released.json()["attempt"].clone()
+        ),
+        (json!(null), json!(1))
+    );
+    let claim = agent.claim(&order).await.unwrap();
+    agent.succeed(&claim).await.unwrap();
+    let ended = json!({"agent_id": agent.id, "attempt": 2});
+    assert_eq!(
+        refusal(&release(&agent.pak, order.id, ended).await),
+        refused(409, "stale_attempt")
+    );
 }

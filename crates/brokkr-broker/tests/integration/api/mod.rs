@@ -3,6 +3,7 @@
 mod agent_labels;
 mod agents;
 mod attempts;
+mod audit;
 mod auth;
 pub(crate) mod call;
 mod cancel;

@@ -1,14 +1,10 @@
 //! What the work prints.
 
-use std::time::Duration;
+mod live;
 
-use brokkr_api::{
-    AppendOutput, Ending, OutputChunk, OutputEnded, OutputPosition, OutputQuery, Time, WorkOrder,
-};
+use brokkr_api::{AppendOutput, OutputChunk, OutputQuery, Time, WorkOrder};
 use brokkr_broker::config::Limits;
-use brokkr_client::{OutputEvent, OutputEvents};
 use brokkr_testkit::{Answer, Backend, TestAgent, TestBroker};
-use futures_util::StreamExt as _;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
@@ -237,161 +233,6 @@ async fn a_chunk_that_makes_no_sense_fails_no_other() {
     assert_eq!(refusal(&answer), refused(400, "invalid_batch"));
 }
 
-async fn follow(broker: &TestBroker, order: &WorkOrder, resume: Option<OutputPosition>) -> OutputEvents {
-    broker
-        .admin()
-        .follow_output(order.id, &OutputQuery::default(), resume)
-        .await
-        .unwrap()
-}
-
-async fn next_text(events: &mut OutputEvents) -> (String, OutputPosition) {
-    match events.next().await.unwrap().unwrap() {
-        OutputEvent::Output(piece) => (piece.data.clone(), piece.end()),
-        OutputEvent::Ended(ended) => panic!("ended early: {ended:?}"),
-    }
-}
-
-async fn next_end(events: &mut OutputEvents) -> OutputEnded {
-    let event = events.next().await.unwrap().unwrap();
-    assert!(events.next().await.is_none());
-    match event {
-        OutputEvent::Ended(ended) => ended,
-        OutputEvent::Output(piece) => panic!("there is more: {piece:?}"),
-    }
-}
-
-#[rstest]
-#[tokio::test]
-async fn live_output_comes_as_it_is_printed_and_ends_with_the_order(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    let claim = claimed(&broker, &agent).await;
-    let mut events = follow(&broker, &claim, None).await;
-    append(&agent, vec![chunk(&claim, 0, "stdout", "one\n")]).await;
-    assert_eq!(next_text(&mut events).await.0, "one\n");
-    append(&agent, vec![chunk(&claim, 4, "stdout", "two\n")]).await;
-    let (text, end) = next_text(&mut events).await;
-    assert_eq!(
-        (&*text, end),
-        (
-            "two\n",
-            OutputPosition {
-                attempt: 1,
-                offset: 8
-            }
-        )
-    );
-    agent.succeed(&claim).await.unwrap();
-    assert_eq!(
-        next_end(&mut events).await,
-        OutputEnded {
-            attempt: 1,
-            ending: Some(Ending::Succeeded)
-        }
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn live_output_goes_on_with_the_attempts_that_follow_and_can_be_resumed(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    let first = claimed(&broker, &agent).await;
-    append(&agent, vec![chunk(&first, 0, "stdout", "first try\n")]).await;
-    let mut events = follow(&broker, &first, None).await;
-    let (_, position) = next_text(&mut events).await;
-    drop(events);
-    agent
-        .fail(&first, brokkr_api::FailureClass::Infrastructure)
-        .await
-        .unwrap();
-    broker.sweep().await;
-    let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
-    append(&agent, vec![chunk(&second, 0, "stdout", "second try\n")]).await;
-    agent.succeed(&second).await.unwrap();
-
-    let mut events = follow(&broker, &first, Some(position)).await;
-    assert_eq!(next_text(&mut events).await.0, "second try\n");
-    assert_eq!(
-        next_end(&mut events).await,
-        OutputEnded {
-            attempt: 2,
-            ending: Some(Ending::Succeeded)
-        }
-    );
-    let only_first = OutputQuery {
-        attempt: Some(1),
-        after: Some(6),
-        ..OutputQuery::default()
-    };
-    let mut events = broker
-        .admin()
-        .follow_output(first.id, &only_first, None)
-        .await
-        .unwrap();
-    assert_eq!(next_text(&mut events).await.0, "try\n");
-    assert_eq!(
-        next_end(&mut events).await,
-        OutputEnded {
-            attempt: 1,
-            ending: None
-        }
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn output_that_came_to_another_replica_is_found(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let replica = broker.replica().await;
-    let agent = broker.agent().await;
-    let claim = claimed(&broker, &agent).await;
-    let mut events = follow(&replica, &claim, None).await;
-    append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await;
-    let found = tokio::time::timeout(Duration::from_secs(30), next_text(&mut events))
-        .await
-        .unwrap();
-    assert_eq!(found.0, "x");
-}
-
-#[tokio::test]
-async fn an_order_without_an_attempt_is_followed_until_it_ends() {
-    let broker = TestBroker::start(Backend::Sqlite).await;
-    let order = broker.work_order().label("any").create().await;
-    let mut events = follow(&broker, &order, None).await;
-    broker
-        .admin()
-        .cancel_work_order(order.id, &brokkr_api::Cancel::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        next_end(&mut events).await,
-        OutputEnded {
-            attempt: 0,
-            ending: Some(Ending::Cancelled)
-        }
-    );
-}
-
-#[tokio::test]
-async fn live_output_stops_with_the_broker_and_without_an_ending() {
-    let broker = TestBroker::start(Backend::Sqlite).await;
-    let agent = broker.agent().await;
-    let claim = claimed(&broker, &agent).await;
-    append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await;
-    let mut events = follow(&broker, &claim, None).await;
-    next_text(&mut events).await;
-    broker.app().stopping().cancel();
-    assert!(events.next().await.is_none());
-}
-
 #[tokio::test]
 async fn a_place_that_makes_no_sense_is_refused() {
     let broker = TestBroker::start(Backend::Sqlite).await;
@@ -429,12 +270,25 @@ async fn output_is_answered_in_the_form_that_is_accepted(
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     let claim = claimed(&broker, &agent).await;
-    append(&agent, vec![chunk(&claim, 0, "stdout", "one\n"), chunk(&claim, 4, "stderr", "two\n")]).await;
+    append(
+        &agent,
+        vec![
+            chunk(&claim, 0, "stdout", "one\n"),
+            chunk(&claim, 4, "stderr", "two\n"),
+        ],
+    )
+    .await;
     agent.succeed(&claim).await.unwrap();
     let viewer = broker.viewer().await;
     let read = async |accept: &str, query: &str| {
         let path = format!("/api/v1/work-orders/{}/output{query}", claim.id);
-        Answer::of(broker.http(Method::GET, &path).bearer_auth(viewer.pak.expose()).header("Accept", accept)).await
+        Answer::of(
+            broker
+                .http(Method::GET, &path)
+                .bearer_auth(viewer.pak.expose())
+                .header("Accept", accept),
+        )
+        .await
     };
 
     let at = Time::from_micros(7).to_string();
@@ -442,22 +296,43 @@ async fn output_is_answered_in_the_form_that_is_accepted(
     let second = json!({"attempt": 1, "offset": 4, "stream": "stderr", "at": at, "data": "two\n"});
     for accept in ["application/json", "*/*", "image/png"] {
         let answer = read(accept, "?attempt=1").await;
-        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "application/json")
+        );
         let page = json!({"attempt": 1, "chunks": [first, second], "next": 8, "complete": true});
         assert_eq!(answer.json(), page, "{accept}");
     }
     let text = read("text/plain", "").await;
-    assert_eq!((text.header("content-type"), &*text.text), ("text/plain; charset=utf-8", "one\ntwo\n"));
+    assert_eq!(
+        (text.header("content-type"), &*text.text),
+        ("text/plain; charset=utf-8", "one\ntwo\n")
+    );
     assert_eq!(read("text/plain", "?after=5").await.text, "wo\n");
     let live = read("text/event-stream", "?after=4").await;
     assert_eq!(live.header("content-type"), "text/event-stream");
     let ended = json!({"attempt": 1, "ending": "succeeded"});
-    let events: Vec<_> = live.text.split("\n\n").filter(|event| !event.is_empty()).collect();
-    let [output, end] = events[..] else { panic!("a piece and the ending, not {events:?}") };
-    let data = |event: &str| -> serde_json::Value {
-        serde_json::from_str(event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap()
+    let events: Vec<_> = live
+        .text
+        .split("\n\n")
+        .filter(|event| !event.is_empty())
+        .collect();
+    let [output, end] = events[..] else {
+        panic!("a piece and the ending, not {events:?}")
     };
-    assert!(output.contains("event: output\n") && output.contains("id: 1:8"), "{output}");
+    let data = |event: &str| -> serde_json::Value {
+        serde_json::from_str(
+            event
+                .lines()
+                .find_map(|line| line.strip_prefix("data: "))
+                .unwrap(),
+        )
+        .unwrap()
+    };
+    assert!(
+        output.contains("event: output\n") && output.contains("id: 1:8"),
+        "{output}"
+    );
     assert!(end.contains("event: ended\n"), "{end}");
     assert_eq!((data(output), data(end)), (second, ended));
 }
@@ -468,11 +343,23 @@ async fn output_is_read_in_pages_to_its_end(#[values(Backend::Postgres, Backend:
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     let claim = claimed(&broker, &agent).await;
-    let chunks: Vec<_> = (0..1_000).map(|n| chunk(&claim, n * 4, "stdout", &format!("{n:03}\n"))).collect();
+    let chunks: Vec<_> = (0..1_000)
+        .map(|n| chunk(&claim, n * 4, "stdout", &format!("{n:03}\n")))
+        .collect();
     let whole: String = chunks.iter().map(|chunk| chunk.data.as_str()).collect();
-    assert!(append(&agent, chunks.clone()).await.iter().all(|told| *told == stored()));
-    let too_many = AppendOutput { chunks: [chunks, vec![chunk(&claim, 4_000, "stdout", "x")]].concat() };
-    assert_eq!(code(agent.client.append_output(agent.id, &too_many).await), "invalid_batch");
+    assert!(
+        append(&agent, chunks.clone())
+            .await
+            .iter()
+            .all(|told| *told == stored())
+    );
+    let too_many = AppendOutput {
+        chunks: [chunks, vec![chunk(&claim, 4_000, "stdout", "x")]].concat(),
+    };
+    assert_eq!(
+        code(agent.client.append_output(agent.id, &too_many).await),
+        "invalid_batch"
+    );
     agent.succeed(&claim).await.unwrap();
 
     let (mut read, mut sizes, mut query) = (String::new(), Vec::new(), OutputQuery::default());
@@ -497,34 +384,32 @@ async fn each_attempt_has_output_of_its_own(#[values(Backend::Postgres, Backend:
     let agent = broker.agent().await;
     let first = claimed(&broker, &agent).await;
     append(&agent, vec![chunk(&first, 0, "stdout", "first")]).await;
-    agent.fail(&first, brokkr_api::FailureClass::Infrastructure).await.unwrap();
+    agent
+        .fail(&first, brokkr_api::FailureClass::Infrastructure)
+        .await
+        .unwrap();
     broker.sweep().await;
     let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
     append(&agent, vec![chunk(&second, 0, "stdout", "second")]).await;
 
     let of = async |attempt| {
-        let query = OutputQuery { attempt, ..OutputQuery::default() };
+        let query = OutputQuery {
+            attempt,
+            ..OutputQuery::default()
+        };
         let page = broker.admin().output(first.id, &query).await.unwrap();
-        (page.attempt, page.chunks.into_iter().map(|piece| piece.data).collect::<String>(), page.complete)
+        (
+            page.attempt,
+            page.chunks
+                .into_iter()
+                .map(|piece| piece.data)
+                .collect::<String>(),
+            page.complete,
+        )
     };
     assert_eq!(of(Some(1)).await, (1, "first".to_owned(), true));
     assert_eq!(of(None).await, (2, "second".to_owned(), false));
     assert_eq!(of(Some(9)).await, (9, String::new(), false));
-}
-
-#[rstest]
-#[tokio::test]
-async fn output_of_an_order_that_is_gone_is_gone(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
-    let broker = TestBroker::start(backend).await;
-    let agent = broker.agent().await;
-    let claim = claimed(&broker, &agent).await;
-    append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await;
-    let mut events = follow(&broker, &claim, None).await;
-    next_text(&mut events).await;
-    broker.admin().delete_work_order(claim.id).await.unwrap();
-    assert!(events.next().await.is_none(), "nothing is said about its end");
-    assert_eq!(code(broker.admin().output(claim.id, &OutputQuery::default()).await), "work_order_not_found");
-    assert_eq!(append(&agent, vec![chunk(&claim, 1, "stdout", "x")]).await, [refused(409, "stale_attempt")]);
 }
 
 #[tokio::test]
@@ -532,7 +417,13 @@ async fn a_time_that_cannot_be_kept_is_refused_and_not_changed() {
     let broker = TestBroker::start(Backend::Sqlite).await;
     let agent = broker.agent().await;
     let claim = claimed(&broker, &agent).await;
-    let long_ago = OutputChunk { at: Time::from_micros(-1), ..chunk(&claim, 0, "stdout", "x") };
-    assert_eq!(append(&agent, vec![long_ago]).await, [refused(400, "invalid_output")]);
+    let long_ago = OutputChunk {
+        at: Time::from_micros(-1),
+        ..chunk(&claim, 0, "stdout", "x")
+    };
+    assert_eq!(
+        append(&agent, vec![long_ago]).await,
+        [refused(400, "invalid_output")]
+    );
     assert_eq!(text(&broker, &claim).await, "");
 }

@@ -121,13 +121,22 @@ async fn pages(broker: &TestBroker, first: &str) -> Vec<Vec<String>> {
         let page = get(broker, broker.admin_pak(), &path).await;
         assert_eq!(page.status, 200, "{}", page.text);
         let rows = page.json().as_array().expect("the body stays an array").clone();
-        let name = |row: &Value| row["id"].as_str().map_or_else(|| row["attempt"].to_string(), str::to_owned);
+        let name = |row: &Value| {
+            row["id"]
+                .as_str()
+                .map_or_else(|| row["attempt"].to_string(), str::to_owned)
+        };
         pages.push(rows.iter().map(name).collect());
         if page.header("link").is_empty() {
             return pages;
         }
-        let link = page.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
-        path = link.expect("the link is written as clients of the contract read it").to_owned();
+        let link = page
+            .header("link")
+            .strip_prefix('<')
+            .and_then(|link| link.strip_suffix(">; rel=\"next\""));
+        path = link
+            .expect("the link is written as clients of the contract read it")
+            .to_owned();
     }
 }
 
@@ -140,10 +149,22 @@ async fn every_list_goes_on_where_its_link_says_with_the_same_filters(
     let agent = broker.agent().await;
     let mut waiting = Vec::new();
     for work_type in ["build", "command", "build", "command", "build"] {
-        let ended = broker.work_order().for_agent(&agent).work_type(work_type).create().await;
+        let ended = broker
+            .work_order()
+            .for_agent(&agent)
+            .work_type(work_type)
+            .create()
+            .await;
         let claim = agent.claim(&ended).await.unwrap();
         agent.succeed(&claim).await.unwrap();
-        waiting.push(broker.work_order().for_agent(&agent).work_type(work_type).create().await);
+        waiting.push(
+            broker
+                .work_order()
+                .for_agent(&agent)
+                .work_type(work_type)
+                .create()
+                .await,
+        );
     }
     let often = &waiting[0];
     for _ in 0..2 {
@@ -154,13 +175,37 @@ async fn every_list_goes_on_where_its_link_says_with_the_same_filters(
 
     for (path, rows) in [
         ("/api/v1/work-orders?limit=2".to_owned(), vec![2, 2, 1]),
-        ("/api/v1/work-orders?work_type=build&limit=2".to_owned(), vec![2, 1]),
-        ("/api/v1/work-orders?status=PENDING&limit=2&work_type=build".to_owned(), vec![2]),
-        (format!("/api/v1/agents/{}/work-orders/pending?limit=3", agent.id), vec![3, 1]),
-        (format!("/api/v1/agents/{}/work-orders/pending?limit=1&work_type=command", agent.id), vec![1, 1]),
+        (
+            "/api/v1/work-orders?work_type=build&limit=2".to_owned(),
+            vec![2, 1],
+        ),
+        (
+            "/api/v1/work-orders?status=PENDING&limit=2&work_type=build".to_owned(),
+            vec![2],
+        ),
+        (
+            format!("/api/v1/agents/{}/work-orders/pending?limit=3", agent.id),
+            vec![3, 1],
+        ),
+        (
+            format!(
+                "/api/v1/agents/{}/work-orders/pending?limit=1&work_type=command",
+                agent.id
+            ),
+            vec![1, 1],
+        ),
         ("/api/v1/work-order-log?limit=2".to_owned(), vec![2, 2, 1]),
-        (format!("/api/v1/work-order-log?success=true&agent_id={}&work_type=build&limit=1", agent.id), vec![1, 1, 1]),
-        (format!("/api/v1/work-orders/{}/attempts?limit=2", often.id), vec![2, 1]),
+        (
+            format!(
+                "/api/v1/work-order-log?success=true&agent_id={}&work_type=build&limit=1",
+                agent.id
+            ),
+            vec![1, 1, 1],
+        ),
+        (
+            format!("/api/v1/work-orders/{}/attempts?limit=2", often.id),
+            vec![2, 1],
+        ),
     ] {
         let found = pages(&broker, &path).await;
         assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), rows, "{path}");
@@ -178,7 +223,9 @@ async fn a_page_has_500_rows_unless_another_number_up_to_a_thousand_is_asked_for
     let broker = TestBroker::start(backend).await;
     let order = broker.work_order().label("any").request();
     for orders in [1_000, 1] {
-        let batch = BatchCreate { work_orders: vec![order.clone(); orders] };
+        let batch = BatchCreate {
+            work_orders: vec![order.clone(); orders],
+        };
         broker.admin().create_work_orders(&batch).await.unwrap();
     }
     let rows = async |query: &str| {
@@ -200,11 +247,19 @@ async fn what_ends_or_comes_between_two_pages_moves_no_other_row(
         orders.push(broker.work_order().label("any").create().await.id);
     }
     orders.reverse();
-    let query = |cursor| ListWorkOrders { limit: Some(2), cursor, ..ListWorkOrders::default() };
+    let query = |cursor| ListWorkOrders {
+        limit: Some(2),
+        cursor,
+        ..ListWorkOrders::default()
+    };
     let first = broker.admin().work_orders(&query(None)).await.unwrap();
     // The row that the cursor stands on, one of the next page, and a new one.
     for gone in [orders[1], orders[2]] {
-        broker.admin().cancel_work_order(gone, &Cancel::default()).await.unwrap();
+        broker
+            .admin()
+            .cancel_work_order(gone, &Cancel::default())
+            .await
+            .unwrap();
     }
     broker.work_order().label("any").create().await;
     let second = broker.admin().work_orders(&query(first.next)).await.unwrap();
@@ -214,7 +269,9 @@ async fn what_ends_or_comes_between_two_pages_moves_no_other_row(
 
 #[rstest]
 #[tokio::test]
-async fn a_cursor_is_good_for_its_own_list_only(#[values(Backend::Postgres, Backend::Sqlite)] backend: Backend) {
+async fn a_cursor_is_good_for_its_own_list_only(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     for _ in 0..2 {
@@ -223,12 +280,23 @@ async fn a_cursor_is_good_for_its_own_list_only(#[values(Backend::Postgres, Back
         agent.succeed(&claim).await.unwrap();
         broker.work_order().for_agent(&agent).create().await;
     }
-    let log = ListLog { limit: Some(1), ..ListLog::default() };
+    let log = ListLog {
+        limit: Some(1),
+        ..ListLog::default()
+    };
     let log = broker.admin().work_order_log(&log).await.unwrap().next.unwrap();
-    let queue = ListWorkOrders { limit: Some(1), ..ListWorkOrders::default() };
+    let queue = ListWorkOrders {
+        limit: Some(1),
+        ..ListWorkOrders::default()
+    };
     let queue = broker.admin().work_orders(&queue).await.unwrap().next.unwrap();
     for (list, cursor) in [("work-orders", &log), ("work-order-log", &queue)] {
-        let answer = get(&broker, broker.admin_pak(), &format!("/api/v1/{list}?cursor={cursor}")).await;
+        let answer = get(
+            &broker,
+            broker.admin_pak(),
+            &format!("/api/v1/{list}?cursor={cursor}"),
+        )
+        .await;
         assert_eq!(refusal(&answer), refused(400, "invalid_cursor"), "{list}");
     }
 }

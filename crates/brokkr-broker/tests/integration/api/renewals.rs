@@ -65,6 +65,104 @@ async fn a_renewal_answers_exactly_what_still_holds_what_is_lost_and_what_is_to_
 
 #[rstest]
 #[tokio::test]
+async fn one_renewal_keeps_everything_and_tells_what_is_lost_and_what_is_to_stop(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    for _ in 0..4 {
+        broker.work_order().for_agent(&agent).create().await;
+    }
+    let claims: Vec<_> = agent
+        .claim_next(9)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|claim| claim.work_order)
+        .collect();
+    let [kept, to_stop, released, ended] = &claims[..] else {
+        panic!("four were claimed")
+    };
+    let reason = brokkr_api::Cancel {
+        reason: Some("too late".to_owned()),
+    };
+    broker
+        .admin()
+        .cancel_work_order(to_stop.id, &reason)
+        .await
+        .unwrap();
+    agent.release(released).await.unwrap();
+    agent.succeed(ended).await.unwrap();
+    broker.advance(SECOND * 10).await;
+
+    let absent = WorkOrder {
+        id: Uuid::from_u128(1),
+        ..kept.clone()
+    };
+    let renewals = agent
+        .renew(&[kept, to_stop, released, ended, &absent])
+        .await
+        .unwrap();
+
+    let renewed: Vec<_> = renewals
+        .renewed
+        .iter()
+        .map(|renewed| (renewed.id, renewed.attempt))
+        .collect();
+    assert_eq!(renewed, [(kept.id, 1), (to_stop.id, 1)]);
+    let until = broker.now().plus(LEASE).to_string();
+    assert!(
+        renewals
+            .renewed
+            .iter()
+            .all(|renewed| renewed.lease_expires_at.to_string() == until)
+    );
+    assert_eq!(
+        (renewals.cancel[0].id, renewals.cancel[0].reason.as_deref()),
+        (to_stop.id, Some("too late"))
+    );
+    assert_eq!(renewals.cancel.len(), 1);
+    let lost: Vec<_> = renewals.lost.iter().map(|lost| (lost.id, &*lost.code)).collect();
+    assert_eq!(
+        lost,
+        [
+            (released.id, "stale_attempt"),
+            (ended.id, "work_order_ended"),
+            (absent.id, "work_order_not_found")
+        ]
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_renewal_is_a_heartbeat_also_without_claims(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    assert_eq!(agent.renew(&[]).await.unwrap(), brokkr_api::Renewals::default());
+    let heartbeat = broker.admin().agent(agent.id).await.unwrap().last_heartbeat;
+    assert_eq!(heartbeat.unwrap().to_string(), broker.now().to_string());
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_that_is_renewed_in_time_stays_with_its_agent(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    broker.work_order().for_agent(&agent).create().await;
+    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    for _ in 0..5 {
+        broker.advance(LEASE - SECOND).await;
+        assert_eq!(agent.renew(&[&claim]).await.unwrap().renewed.len(), 1);
+    }
+    agent.succeed(&claim).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_renewal_holds_for_the_smaller_of_what_is_asked_for_and_the_orders_timeout(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {

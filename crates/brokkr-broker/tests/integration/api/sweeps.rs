@@ -203,7 +203,12 @@ async fn a_claim_that_is_taken_back_leaves_the_last_error_and_the_retries_as_the
 ) {
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
-    let order = broker.work_order().for_agent(&agent).backoff_seconds(1).create().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .backoff_seconds(1)
+        .create()
+        .await;
     let failed = next(&agent).await;
     agent.fail(&failed, FailureClass::Infrastructure).await.unwrap();
     broker.advance(SECOND * 2).await;
@@ -213,9 +218,18 @@ async fn a_claim_that_is_taken_back_leaves_the_last_error_and_the_retries_as_the
     broker.advance(LEASE).await;
 
     let after = shown(&broker, &order).await;
-    assert_eq!((after.status, after.retry_count, after.lost_count), (WorkOrderStatus::Pending, 1, 1));
-    assert_eq!((&after.last_error, after.last_error_at), (&before.last_error, before.last_error_at));
-    assert_eq!((after.claimed_by, after.claimed_at, after.lease_expires_at), (None, None, None));
+    assert_eq!(
+        (after.status, after.retry_count, after.lost_count),
+        (WorkOrderStatus::Pending, 1, 1)
+    );
+    assert_eq!(
+        (&after.last_error, after.last_error_at),
+        (&before.last_error, before.last_error_at)
+    );
+    assert_eq!(
+        (after.claimed_by, after.claimed_at, after.lease_expires_at),
+        (None, None, None)
+    );
     assert_eq!(after.last_error.as_deref(), Some("failed: infrastructure"));
 }
 
@@ -228,10 +242,25 @@ async fn an_order_past_its_start_is_shown_to_no_agent_even_before_a_sweep(
     let agent = broker.agent().await;
     let start_by = broker.now().plus_seconds(10);
     let run_at = broker.now().plus_seconds(5);
-    broker.work_order().for_agent(&agent).start_by(start_by).create().await;
-    let scheduled = broker.work_order().for_agent(&agent).run_at(run_at).start_by(start_by).create().await;
+    broker
+        .work_order()
+        .for_agent(&agent)
+        .start_by(start_by)
+        .create()
+        .await;
+    let scheduled = broker
+        .work_order()
+        .for_agent(&agent)
+        .run_at(run_at)
+        .start_by(start_by)
+        .create()
+        .await;
     let pending = async || {
-        let page = agent.client.pending_work_orders(agent.id, &ListPending::default()).await.unwrap();
+        let page = agent
+            .client
+            .pending_work_orders(agent.id, &ListPending::default())
+            .await
+            .unwrap();
         page.items.len()
     };
     assert_eq!(pending().await, 1);
@@ -256,7 +285,12 @@ async fn a_sweep_does_a_bounded_part_and_nothing_a_second_time(
     agent.claim_next(3).await.unwrap();
     for _ in 0..3 {
         broker.work_order().label("nobody").run_at(run_at).create().await;
-        broker.work_order().label("nobody").start_by(start_by).create().await;
+        broker
+            .work_order()
+            .label("nobody")
+            .start_by(start_by)
+            .create()
+            .await;
     }
     broker.clock().advance(LEASE);
     let mut done = [Vec::new(), Vec::new(), Vec::new()];

@@ -1,10 +1,11 @@
 //! Work orders: submitting, showing, sending elsewhere, removing and repeating them, and who may.
 
+mod batches;
+
 use std::time::Duration;
 
 use brokkr_api::{
-    BatchCreate, CreateWorkOrder, Delivery, FailureClass, ListPending, ListWorkOrders, SetTargeting,
-    TargetingRequest, UpdateAgent, WorkOrderStatus,
+    Delivery, FailureClass, ListPending, ListWorkOrders, SetTargeting, UpdateAgent, WorkOrderStatus,
 };
 use brokkr_testkit::{Backend, TestBroker};
 use rstest::rstest;
@@ -613,109 +614,6 @@ async fn an_ended_order_can_be_repeated_and_the_new_one_names_the_old_one(
 
 #[rstest]
 #[tokio::test]
-async fn of_a_batch_the_good_orders_are_created_and_the_others_are_told_why_not(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let good = || broker.work_order().label("any").request();
-    let unknown = TargetingRequest {
-        agent_ids: Some(vec![Uuid::from_u128(1)]),
-        ..TargetingRequest::default()
-    };
-    let batch = BatchCreate {
-        work_orders: vec![
-            good(),
-            CreateWorkOrder {
-                targeting: None,
-                ..good()
-            },
-            CreateWorkOrder {
-                yaml_content: "a: [".to_owned(),
-                ..good()
-            },
-            CreateWorkOrder {
-                targeting: Some(unknown),
-                ..good()
-            },
-            good(),
-        ],
-    };
-    let answer = broker.admin().create_work_orders(&batch).await.unwrap();
-
-    let statuses: Vec<_> = answer.items.iter().map(|item| item.status).collect();
-    assert_eq!(statuses, [201, 400, 400, 422, 201]);
-    let codes: Vec<_> = answer
-        .items
-        .iter()
-        .filter_map(|item| item.error.as_ref())
-        .map(|error| &error.code)
-        .collect();
-    assert_eq!(
-        codes,
-        [
-            "no_targeting_specified",
-            "invalid_work_order",
-            "foreign_key_violation"
-        ]
-    );
-    let queued = broker
-        .admin()
-        .work_orders(&ListWorkOrders::default())
-        .await
-        .unwrap()
-        .items;
-    let created: Vec<_> = answer
-        .items
-        .into_iter()
-        .filter_map(|item| item.work_order)
-        .collect();
-    assert_eq!(queued.len(), 2);
-    assert!(created.iter().all(|order| queued.contains(order)));
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_batch_of_a_thousand_is_created_at_once_in_its_order(
-    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
-) {
-    let broker = TestBroker::start(backend).await;
-    let order = broker.work_order().label("any").label("other").request();
-    let batch = BatchCreate {
-        work_orders: vec![order; 1_000],
-    };
-    let answer = broker.admin().create_work_orders(&batch).await.unwrap();
-    let ids: Vec<_> = answer
-        .items
-        .iter()
-        .map(|item| item.work_order.as_ref().unwrap().id)
-        .collect();
-    assert_eq!(ids.len(), 1_000);
-    assert!(ids.is_sorted());
-}
-
-#[tokio::test]
-async fn an_unknown_field_in_a_batch_refuses_only_its_own_order() {
-    let broker = TestBroker::start(Backend::Sqlite).await;
-    let path = format!("{ORDERS}/batch");
-    let items = json!({"work_orders": [body(json!({})), body(json!({"prioritty": 1})), body(json!({"priority": "x"})), 7]});
-    let answer = post(&broker, broker.admin_pak(), &path, items).await;
-    assert_eq!(answer.status, 207);
-    let items = answer.json();
-    let statuses: Vec<_> = items["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["status"].clone())
-        .collect();
-    assert_eq!(statuses, [201, 422, 422, 422]);
-    for refused_batch in [json!({"work_orders": []}), json!({"work_orders": vec![7; 1_001]})] {
-        let answer = post(&broker, broker.admin_pak(), &path, refused_batch).await;
-        assert_eq!(refusal(&answer), refused(400, "invalid_batch"));
-    }
-}
-
-#[rstest]
-#[tokio::test]
 async fn only_an_administrator_submits_and_a_viewer_reads_everything(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {
@@ -814,4 +712,130 @@ async fn times_are_written_with_six_digits_and_z(
     let order = answer.json();
     assert_eq!(order["run_at"], "2035-01-01T00:00:00.500000Z");
     assert_eq!(order["created_at"], json!(broker.now().to_string()));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_for_an_agent_that_is_gone_cannot_be_repeated(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let (agent, gone) = (broker.agent().await, broker.agent().await);
+    let order = broker.work_order().for_agents([&agent, &gone]).create().await;
+    let claim = agent.claim(&order).await.unwrap();
+    agent.succeed(&claim).await.unwrap();
+    broker.admin().delete_agent(gone.id).await.unwrap();
+    let path = format!("{ORDERS}/{}/retry", order.id);
+    let answer = post(&broker, broker.admin_pak(), &path, json!({})).await;
+    assert_eq!(refusal(&answer), refused(422, "foreign_key_violation"));
+    assert!(nothing_is_queued(&broker).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_label_or_annotation_that_is_taken_away_leads_to_no_order_any_more(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let (agent, admin) = (broker.agent().await, broker.admin());
+    let order = broker
+        .work_order()
+        .label("gpu")
+        .annotation("zone", "eu")
+        .create()
+        .await;
+    assert_eq!(code(agent.claim(&order).await), "work_order_not_claimable");
+    admin.add_agent_label(agent.id, "gpu").await.unwrap();
+    admin.add_agent_annotation(agent.id, "zone", "eu").await.unwrap();
+    let sees = async || {
+        let pending = agent
+            .client
+            .pending_work_orders(agent.id, &ListPending::default())
+            .await
+            .unwrap();
+        pending.items.len()
+    };
+    assert_eq!(sees().await, 1, "once, although it matches twice");
+    admin.remove_agent_label(agent.id, "gpu").await.unwrap();
+    assert_eq!(sees().await, 1);
+    admin.remove_agent_annotation(agent.id, "zone").await.unwrap();
+    assert_eq!(sees().await, 0);
+    assert!(agent.claim_next(1).await.unwrap().is_empty());
+    assert_eq!(code(agent.claim(&order).await), "work_order_not_claimable");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_that_waits_for_its_time_can_be_sent_elsewhere_too(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let (before, after) = (broker.agent().await, broker.agent().await);
+    let failed = broker
+        .work_order()
+        .for_agent(&before)
+        .backoff_seconds(1)
+        .create()
+        .await;
+    let claim = before.claim(&failed).await.unwrap();
+    before.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+    let run_at = broker.now().plus_seconds(5);
+    let scheduled = broker
+        .work_order()
+        .for_agent(&before)
+        .run_at(run_at)
+        .create()
+        .await;
+    let to_after = SetTargeting {
+        agent_ids: Some(vec![after.id]),
+        ..SetTargeting::default()
+    };
+    for order in [&failed, &scheduled] {
+        broker.admin().set_targeting(order.id, &to_after).await.unwrap();
+    }
+    assert!(
+        after.claim_next(9).await.unwrap().is_empty(),
+        "its time has not come"
+    );
+
+    broker.advance(Duration::from_secs(5)).await;
+    assert!(before.claim_next(9).await.unwrap().is_empty());
+    assert_eq!(after.claim_next(9).await.unwrap().len(), 2);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_optional_null_is_as_good_as_nothing(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let targeting = json!({"labels": ["any"], "agent_ids": null, "annotations": null});
+    let mut nulls = json!({"targeting": targeting});
+    for name in [
+        "max_retries",
+        "backoff_seconds",
+        "claim_timeout_seconds",
+        "target_agent_ids",
+        "priority",
+    ] {
+        nulls[name] = Value::Null;
+    }
+    for name in [
+        "deadline_seconds",
+        "start_by",
+        "run_at",
+        "delivery",
+        "retry_on",
+        "metadata",
+    ] {
+        nulls[name] = Value::Null;
+    }
+    let submit = async |more| {
+        let answer = post(&broker, broker.admin_pak(), ORDERS, body(more)).await;
+        assert_eq!((answer.status, answer.header("warning")), (201, ""));
+        let mut order = answer.json();
+        order["id"] = Value::Null;
+        order
+    };
+    assert_eq!(submit(nulls).await, submit(json!({})).await);
 }
