@@ -36,7 +36,8 @@ pub struct AgentConfig {
     pub wait_seconds: i64,
     /// Between asking a command to stop and forcing it.
     pub grace: Duration,
-    /// The most bytes of output that are kept of one command.
+    /// The most bytes of output that are kept of one command: its beginning and its end. Keep it below what the broker
+    /// stores of an attempt (16 MiB unless configured), which would cut off the end.
     pub output_bytes_max: u64,
     /// How long commands of an earlier process go on while the broker does not name this agent as their holder. In that
     /// time it may claim their order again and take them over.
@@ -67,7 +68,7 @@ impl AgentConfig {
             lease_seconds: 30,
             wait_seconds: 20,
             grace: Duration::from_secs(10),
-            output_bytes_max: 64 * 1024 * 1024,
+            output_bytes_max: 12 * 1024 * 1024,
             orphan_window: Duration::from_secs(60),
             retention: Duration::from_secs(24 * 3600),
         }

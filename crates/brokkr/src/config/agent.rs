@@ -47,6 +47,7 @@ pub(crate) struct AgentSection {
     /// Between asking a command to stop and forcing it, in seconds.
     pub(crate) grace_seconds: u64,
     /// The most output that is kept of one command, in bytes. What goes beyond is cut out of the middle, visibly.
+    /// Keep it below the broker's `limits.output_bytes_max`, which would cut off the end.
     pub(crate) output_bytes_max: u64,
     /// How long commands of an earlier process go on while the broker does not say that they are this agent's, in seconds.
     pub(crate) orphan_seconds: u64,
@@ -67,7 +68,7 @@ impl Default for AgentSection {
             lease_seconds: 30,
             wait_seconds: 20,
             grace_seconds: 10,
-            output_bytes_max: 64 * 1024 * 1024,
+            output_bytes_max: 12 * 1024 * 1024,
             orphan_seconds: 60,
             retention_hours: 24,
         }
