@@ -6,7 +6,6 @@ use brokkr_core::life::AttemptEnding;
 use brokkr_core::retry::FailureClass;
 use brokkr_core::time::Timestamp;
 
-use super::work_orders::id_rows;
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {
@@ -185,7 +184,7 @@ pub async fn lost_of_many(
     tx: &mut Tx,
     ids: impl IntoIterator<Item = WorkOrderId>,
 ) -> Result<Vec<(WorkOrderId, Attempt)>, DalError> {
-    let input = id_rows(ids);
+    let input = Rows::of(ids);
     if input.is_empty() {
         return Ok(Vec::new());
     }
@@ -203,7 +202,7 @@ pub async fn delete_many(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<u64, DalErr
     if ids.is_empty() {
         return Ok(0);
     }
-    tx.execute(&DELETE, params![id_rows(ids.iter().copied())]).await
+    tx.execute(&DELETE, params![Rows::of(ids.iter().copied())]).await
 }
 
 /// The report in a row of the log or of the attempts, whose message is in the column `message`.

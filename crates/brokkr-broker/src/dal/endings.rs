@@ -14,7 +14,7 @@ use brokkr_core::time::Timestamp;
 use super::attempts::Report;
 use super::log::{self, LogEntry};
 use super::routes::{self, OpenRoute};
-use super::work_orders::{QueueStatus, id_rows};
+use super::work_orders::QueueStatus;
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {
@@ -141,7 +141,7 @@ pub async fn move_to_log_many(
     let left = tx
         .execute(
             &LEAVE_QUEUE,
-            params![id_rows(entries.iter().map(|entry| entry.id))],
+            params![Rows::of(entries.iter().map(|entry| entry.id))],
         )
         .await?;
     let logged = entries.len() as u64;

@@ -14,10 +14,9 @@ use uuid::Uuid;
 
 use super::attempts::{self, Report};
 use super::work_orders::{
-    CancelRequest, LastError, cancel_request, id_rows, last_error, read_metadata, read_retry_on,
-    read_targeting,
+    CancelRequest, LastError, cancel_request, last_error, read_metadata, read_retry_on, read_targeting,
 };
-use super::{DalError, Kind, Row, Sql, Tx, output, params, statements};
+use super::{DalError, Kind, Row, Rows, Sql, Tx, output, params, statements};
 
 /// The latest ending first. One condition is told twice, so that both databases read the index that begins with it.
 macro_rules! list {
@@ -149,7 +148,7 @@ pub async fn get_many(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<LogEntry>,
         return Ok(Vec::new());
     }
     entries(
-        &tx.fetch_all(&GET_MANY, params![id_rows(ids.iter().copied())])
+        &tx.fetch_all(&GET_MANY, params![Rows::of(ids.iter().copied())])
             .await?,
     )
 }
@@ -166,7 +165,7 @@ pub async fn endings(
         return Ok(Vec::new());
     }
     let rows = tx
-        .fetch_all(&ENDINGS, params![id_rows(ids.iter().copied())])
+        .fetch_all(&ENDINGS, params![Rows::of(ids.iter().copied())])
         .await?;
     rows.iter()
         .map(|row| Ok((row.get("id")?, row.get("attempt")?, row.get("ending")?)))

@@ -4,7 +4,6 @@ use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::time::Timestamp;
 
-use super::work_orders::id_rows;
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {
@@ -218,5 +217,5 @@ pub async fn delete_many(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<u64, DalErr
     if ids.is_empty() {
         return Ok(0);
     }
-    tx.execute(&DELETE, params![id_rows(ids.iter().copied())]).await
+    tx.execute(&DELETE, params![Rows::of(ids.iter().copied())]).await
 }

@@ -7,7 +7,6 @@ use brokkr_core::ids::WorkOrderId;
 use brokkr_core::names::WorkType;
 use brokkr_core::routing::Route;
 
-use super::work_orders::id_rows;
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {
@@ -71,7 +70,7 @@ pub async fn open_many(
     tx: &mut Tx,
     ids: impl IntoIterator<Item = WorkOrderId>,
 ) -> Result<Vec<OpenRoute>, DalError> {
-    let rows = id_rows(ids);
+    let rows = Rows::of(ids);
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -95,7 +94,7 @@ fn open_route(row: &Row) -> Result<OpenRoute, DalError> {
 /// # Errors
 /// [`DalError`] when the database fails.
 pub async fn close_many(tx: &mut Tx, ids: impl IntoIterator<Item = WorkOrderId>) -> Result<(), DalError> {
-    let rows = id_rows(ids);
+    let rows = Rows::of(ids);
     if !rows.is_empty() {
         tx.execute(&CLOSE, params![rows]).await?;
     }

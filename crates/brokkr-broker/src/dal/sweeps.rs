@@ -5,8 +5,8 @@ use brokkr_core::ids::WorkOrderId;
 use brokkr_core::time::Timestamp;
 
 use super::endings::{Reopened, reopened};
-use super::work_orders::{OrderHead, head_columns, heads, id_rows};
-use super::{DalError, Kind, Sql, Tx, params, statements};
+use super::work_orders::{OrderHead, head_columns, heads};
+use super::{DalError, Kind, Rows, Sql, Tx, params, statements};
 
 macro_rules! find {
     ($table:literal, $condition:literal, $time:literal, $lock:literal) => {
@@ -158,7 +158,7 @@ pub async fn promote_many(
     ids: impl IntoIterator<Item = WorkOrderId>,
     now: Timestamp,
 ) -> Result<Reopened, DalError> {
-    let input = id_rows(ids);
+    let input = Rows::of(ids);
     if input.is_empty() {
         return Ok(Reopened::default());
     }

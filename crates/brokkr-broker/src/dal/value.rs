@@ -68,6 +68,11 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// Rows of one column, such as the ids that a batch is about.
+    pub(super) fn of<T: Into<Value>>(column: impl IntoIterator<Item = T>) -> Self {
+        column.into_iter().map(|value| vec![value.into()]).collect()
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -205,7 +205,7 @@ pub async fn get_many(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<QueuedOrde
         return Ok(Vec::new());
     }
     queued(
-        &tx.fetch_all(&GET_MANY, params![id_rows(ids.iter().copied())])
+        &tx.fetch_all(&GET_MANY, params![Rows::of(ids.iter().copied())])
             .await?,
     )
 }
@@ -219,7 +219,7 @@ pub async fn heads_of(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<OrderHead>
         return Ok(Vec::new());
     }
     heads(
-        &tx.fetch_all(&HEADS, params![id_rows(ids.iter().copied())])
+        &tx.fetch_all(&HEADS, params![Rows::of(ids.iter().copied())])
             .await?,
     )
 }
@@ -234,7 +234,7 @@ pub async fn get_for_update(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<Orde
         return Ok(Vec::new());
     }
     heads(
-        &tx.fetch_all(&GET_FOR_UPDATE, params![id_rows(ids.iter().copied())])
+        &tx.fetch_all(&GET_FOR_UPDATE, params![Rows::of(ids.iter().copied())])
             .await?,
     )
 }
@@ -372,11 +372,6 @@ pub async fn depths(tx: &mut Tx) -> Result<Vec<Depth>, DalError> {
             })
         })
         .collect()
-}
-
-/// Ids as the rows of a batch.
-pub(in crate::dal) fn id_rows(ids: impl IntoIterator<Item = WorkOrderId>) -> Rows {
-    ids.into_iter().map(|id| params![id]).collect()
 }
 
 pub(in crate::dal) fn heads(rows: &[Row]) -> Result<Vec<OrderHead>, DalError> {
