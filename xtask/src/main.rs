@@ -1,6 +1,7 @@
 //! The developer's commands: `cargo xtask check` and `cargo xtask test` are all of CI.
 
 mod check;
+mod cluster;
 mod install;
 mod selection;
 mod steps;
@@ -22,7 +23,7 @@ struct Arguments {
 enum Command {
     /// Checks format, lints, documentation and house rules; changes nothing.
     Check,
-    /// Runs tests, with a PostgreSQL that is started for them and thrown away.
+    /// Runs tests, with a PostgreSQL that is started for them and thrown away; with --cluster, the scenarios on a real cluster.
     Test(test::Arguments),
 }
 
@@ -35,4 +36,16 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_line_can_be_read() {
+        Arguments::command().debug_assert();
+    }
 }

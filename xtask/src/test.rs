@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use brokkr_testkit_postgres::{Cluster, Server};
 
+use crate::cluster;
 use crate::install;
 use crate::selection::{Selection, Suite};
 use crate::steps::{self, cargo, exit_code, root, say};
@@ -31,6 +32,8 @@ pub(crate) struct Arguments {
     /// A PostgreSQL server to use instead of a throwaway one; its user must be able to create databases.
     #[arg(long, env = SERVER_URL, hide_env_values = true)]
     postgres_url: Option<String>,
+    #[command(flatten)]
+    cluster: cluster::Arguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -39,7 +42,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         suite,
         package,
         postgres_url,
+        cluster,
     } = arguments;
+    if cluster.is_wanted() {
+        return cluster::run(cluster, words);
+    }
     let mut selection = Selection {
         suites: suite.clone(),
         packages: package.clone(),
@@ -47,11 +54,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     selection.add_words(words, &packages()?);
 
-    let cluster = match postgres_url {
+    let server = match postgres_url {
         None if selection.wants_postgres() => Some(start_cluster()?),
         _ => None,
     };
-    let url = postgres_url.as_deref().or(cluster.as_ref().map(Cluster::url));
+    let url = postgres_url.as_deref().or(server.as_ref().map(Cluster::url));
 
     let mut command = cargo(&["test", "--locked", "--no-fail-fast"]);
     command.args(selection.cargo_arguments(has_library));

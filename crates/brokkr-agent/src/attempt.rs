@@ -42,6 +42,8 @@ impl FromStr for AttemptId {
 pub struct Claim {
     /// Which attempt at which order.
     pub id: AttemptId,
+    /// The agent that holds it.
+    pub agent: Uuid,
     /// Decides which executor does it.
     pub work_type: String,
     /// What to do. Never logged, since it may hold secrets.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use brokkr_api::{
-    AppendOutput, ClaimRequest, ClaimedWorkOrder, EndingItem, EndingsRequest, HeldClaim, OutputChunk,
-    Problem, Release, Renewals, RenewalsRequest,
+    AppendOutput, ClaimRequest, ClaimedWorkOrder, EndingItem, EndingsRequest, Heartbeat, HeldClaim,
+    OutputChunk, Problem, Release, Renewals, RenewalsRequest,
 };
 use brokkr_client::{Client, ClientError};
 use uuid::Uuid;
@@ -53,6 +53,11 @@ impl Broker {
         }
     }
 
+    /// The agent that it speaks for.
+    pub(crate) fn agent(&self) -> Uuid {
+        self.agent
+    }
+
     /// Claims at most `max` orders, waiting for the first one.
     pub(crate) async fn claim(
         &self,
@@ -69,13 +74,16 @@ impl Broker {
             instance_id: self.instance_id.clone(),
         };
         let claimed = self.client.claim(self.agent, &request).await?;
-        Ok(claimed.into_iter().map(claim).collect())
+        Ok(claimed
+            .into_iter()
+            .map(|claimed| claim(self.agent, claimed))
+            .collect())
     }
 
     /// What the agent holds, as far as the broker knows.
     pub(crate) async fn held_claims(&self) -> Result<Vec<Claim>, CallError> {
         let held = self.client.held_claims(self.agent).await?;
-        Ok(held.into_iter().map(claim).collect())
+        Ok(held.into_iter().map(|held| claim(self.agent, held)).collect())
     }
 
     /// Renews leases; without any it is a heartbeat.
@@ -83,15 +91,25 @@ impl Broker {
         &self,
         claims: Vec<HeldClaim>,
         lease_seconds: i64,
-        state: &str,
+        state: Option<&str>,
     ) -> Result<Renewals, CallError> {
         let request = RenewalsRequest {
             instance_id: self.instance_id.clone(),
             lease_seconds: Some(lease_seconds),
             claims,
-            state: Some(state.to_owned()),
+            state: state.map(str::to_owned),
         };
         Ok(self.client.renew(self.agent, &request).await?)
+    }
+
+    /// Tells whether the agent reaches its cluster, and how quickly that answered.
+    pub(crate) async fn report_cluster(&self, latency: Option<Duration>) -> Result<(), CallError> {
+        let milliseconds = |latency: Duration| i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
+        let heartbeat = Heartbeat {
+            k8s_reachable: Some(latency.is_some()),
+            k8s_api_latency_ms: latency.map(milliseconds),
+        };
+        Ok(self.client.heartbeat(self.agent, &heartbeat).await?)
     }
 
     /// Renews claims that have not begun, and says which still hold.
@@ -107,7 +125,7 @@ impl Broker {
                 attempt: claim.id.attempt,
             })
             .collect();
-        let answer = self.renew(claims, lease_seconds, "running").await?;
+        let answer = self.renew(claims, lease_seconds, None).await?;
         Ok(answer
             .renewed
             .iter()
@@ -156,13 +174,14 @@ impl Broker {
 /// The most that one claim may ask for.
 const CLAIMS_MAX: usize = 100;
 
-fn claim(claimed: ClaimedWorkOrder) -> Claim {
+fn claim(agent: Uuid, claimed: ClaimedWorkOrder) -> Claim {
     let order = claimed.work_order;
     Claim {
         id: AttemptId {
             order: order.id,
             attempt: order.attempt,
         },
+        agent,
         work_type: order.work_type,
         document: order.yaml_content,
         deadline_seconds: order

@@ -4,16 +4,21 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::attempt::{AttemptId, Claim};
+use crate::availability::Unavailable;
 use crate::backoff::Backoff;
 use crate::broker::CallError;
+use crate::schedule::{Chance, Schedule, Situation};
 use crate::work::{Start, Workshop};
 
 /// How often orphans are looked for once the first time has passed.
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
+/// The longest that an agent that cannot claim leaves other things to be looked after undone.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long an agent that claims no more takes to give back what it was given at the last moment.
 const GIVE_BACK_LIMIT: Duration = Duration::from_secs(5);
 /// How long the broker may still be at work on a request that was dropped.
@@ -24,8 +29,14 @@ const CONFIRMATIONS_MAX: usize = 3;
 /// Takes work and adopts what is there.
 pub(crate) struct Claimer {
     pub(crate) workshop: Arc<Workshop>,
-    pub(crate) slots: usize,
+    pub(crate) schedule: Schedule,
     pub(crate) wait_seconds: i64,
+    /// Told to the broker, for people.
+    pub(crate) state: watch::Sender<String>,
+    /// The types that the agent can and may do.
+    pub(crate) work_types: Vec<String>,
+    /// Those that cannot be done now.
+    pub(crate) unavailable: watch::Receiver<Unavailable>,
     pub(crate) backoff: Backoff,
     pub(crate) tidy_at: Instant,
     /// Ended already; their endings are on their way.
@@ -90,36 +101,53 @@ impl Claimer {
         }
     }
 
-    /// One request for as much as there is room for.
+    /// One request for as much as there is room for, or waiting until there may be.
     async fn claim(&mut self) -> Result<(), CallError> {
-        let work_types = self.workshop.work_types();
-        let free = self.free_slot().await;
-        if work_types.is_empty() {
-            sleep(TIDY_INTERVAL).await;
+        let mut changed = self.workshop.held.watch();
+        changed.mark_unchanged();
+        let chance = self.look();
+        if chance.max == 0 {
+            tokio::select! {
+                // The sender lives as long as the workshop.
+                _ = changed.changed() => {}
+                Ok(()) = self.unavailable.changed() => {}
+                () = sleep(chance.holds.min(LOOK_INTERVAL)) => {}
+            }
             return Ok(());
         }
+        let wait_seconds = i64::try_from(chance.holds.as_secs())
+            .map_or(self.wait_seconds, |holds| holds.min(self.wait_seconds));
         // Taken before the request leaves, so that the lease is never believed to be longer than it is.
         let since = Instant::now();
-        let claims = self
-            .workshop
-            .broker
-            .claim(free, work_types, self.workshop.lease_seconds, self.wait_seconds)
+        let broker = &self.workshop.broker;
+        let claims = broker
+            .claim(
+                chance.max,
+                chance.work_types,
+                self.workshop.lease_seconds,
+                wait_seconds,
+            )
             .await?;
         self.begin_all(claims, since).await;
         Ok(())
     }
 
-    /// Waits for a free slot, and says how many there are.
-    async fn free_slot(&self) -> usize {
-        let mut changed = self.workshop.held.watch();
-        loop {
-            changed.mark_unchanged();
-            match self.slots.saturating_sub(self.workshop.held.count()) {
-                // The sender lives as long as the workshop.
-                0 => drop(changed.changed().await),
-                free => return free,
-            }
+    /// What may be claimed now. The broker is told with the next renewal.
+    fn look(&mut self) -> Chance {
+        let chance = self.schedule.chance(&Situation {
+            held: self.workshop.held.count_by_type(),
+            work_types: self.work_types.clone(),
+            unavailable: self.unavailable.borrow_and_update().clone(),
+        });
+        let told = self.state.send_if_modified(|state| {
+            let changed = *state != chance.state;
+            state.clone_from(&chance.state);
+            changed
+        });
+        if told {
+            info!(state = chance.state, "what the agent claims has changed");
         }
+        chance
     }
 
     async fn begin_all(&self, claims: Vec<Claim>, since: Instant) {

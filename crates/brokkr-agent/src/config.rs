@@ -44,6 +44,11 @@ pub struct AgentConfig {
     pub orphan_window: Duration,
     /// How long what tells the outcome of a lost attempt is kept for a later one.
     pub retention: Duration,
+    /// How often it is looked whether what keeps the agent from claiming has changed: a closed window, work of a type that
+    /// cannot be done now.
+    pub look_again: Duration,
+    /// How often an agent that has a cluster tells the broker whether it reaches it.
+    pub cluster_report: Duration,
 }
 
 impl AgentConfig {
@@ -71,6 +76,8 @@ impl AgentConfig {
             output_bytes_max: 12 * 1024 * 1024,
             orphan_window: Duration::from_secs(60),
             retention: Duration::from_secs(24 * 3600),
+            look_again: Duration::from_secs(5),
+            cluster_report: Duration::from_secs(30),
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::alive::Pulse;
 use crate::attempt::{AttemptId, Claim};
 use crate::backoff::Backoff;
 use crate::broker::{Broker, CallError};
@@ -38,6 +39,7 @@ struct Entry {
     since: Instant,
     lease: Duration,
     stop: StopHandle,
+    work_type: String,
     /// Not any more once the lease is lost.
     renewed: bool,
 }
@@ -100,6 +102,7 @@ impl Held {
                     since,
                     lease,
                     stop,
+                    work_type: claim.work_type.clone(),
                     renewed: true,
                 },
             );
@@ -116,6 +119,15 @@ impl Held {
 
     pub(crate) fn count(&self) -> usize {
         self.entries().len()
+    }
+
+    /// How many attempts of each type are held.
+    pub(crate) fn count_by_type(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in self.entries().values() {
+            *counts.entry(entry.work_type.clone()).or_default() += 1;
+        }
+        counts
     }
 
     pub(crate) fn contains(&self, id: AttemptId) -> bool {
@@ -256,7 +268,8 @@ pub(crate) struct LeaseKeeper {
     pub(crate) lease_seconds: i64,
     pub(crate) backoff: Backoff,
     /// Told to the broker, for people.
-    pub(crate) state: watch::Receiver<&'static str>,
+    pub(crate) state: watch::Receiver<String>,
+    pub(crate) pulse: Pulse,
 }
 
 impl LeaseKeeper {
@@ -281,6 +294,7 @@ impl LeaseKeeper {
             tokio::select! {
                 () = sleep_until(due_at) => {}
                 Ok(()) = changed.changed() => continue,
+                Ok(()) = self.state.changed() => {}
             }
             match self.renew_once().await {
                 Ok(()) => {
@@ -298,11 +312,15 @@ impl LeaseKeeper {
     }
 
     /// One request for everything. No error is given when it took too long.
-    async fn renew_once(&self) -> Result<(), Option<CallError>> {
+    async fn renew_once(&mut self) -> Result<(), Option<CallError>> {
         let since = Instant::now();
-        let state = *self.state.borrow();
-        let request = self.broker.renew(self.held.to_renew(), self.lease_seconds, state);
-        match timeout(self.limit(), request).await {
+        let state = self.state.borrow_and_update().clone();
+        let request = self
+            .broker
+            .renew(self.held.to_renew(), self.lease_seconds, Some(&state));
+        let answer = timeout(self.limit(), request).await;
+        self.pulse.beat(&state, matches!(answer, Ok(Ok(_))));
+        match answer {
             Ok(Ok(answer)) => {
                 self.held.note(since, &answer);
                 Ok(())

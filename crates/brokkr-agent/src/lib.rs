@@ -5,7 +5,9 @@
 //! [executor](execute::Executor), and two senders bring output and endings to the broker until it has them. What must outlive
 //! the process is in its state directory: endings that the broker may not know, and a directory for each command.
 
+pub mod alive;
 pub mod attempt;
+mod availability;
 mod backoff;
 mod broker;
 mod claim;
@@ -14,12 +16,16 @@ mod config;
 pub mod document;
 mod durable;
 pub mod execute;
+pub mod guard;
 mod journal;
+pub mod kube;
 mod lease;
 mod output;
 pub mod policy;
+mod probe;
 mod report;
 mod runtime;
+pub mod schedule;
 mod shutdown;
 mod stop;
 mod work;

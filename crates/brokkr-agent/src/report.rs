@@ -175,8 +175,17 @@ impl ReportSender {
     }
 }
 
-/// The ending of an attempt, or nothing when its outcome is unknown: then the broker has to find out by itself that it is lost.
-pub(crate) fn ending(id: AttemptId, outcome: Outcome) -> Result<EndingItem, String> {
+/// Why no ending is reported: the broker finds out by itself when the attempt is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoEnding {
+    /// The work goes on, and a later process reports its ending.
+    Left(String),
+    /// Nobody can tell how it ended.
+    Unknown(String),
+}
+
+/// The ending of an attempt, if it has one.
+pub(crate) fn ending(id: AttemptId, outcome: Outcome) -> Result<EndingItem, NoEnding> {
     let (success, class, message, exit_code, result) = match outcome {
         Outcome::Success {
             message,
@@ -189,7 +198,8 @@ pub(crate) fn ending(id: AttemptId, outcome: Outcome) -> Result<EndingItem, Stri
             exit_code,
             result,
         }) => (false, Some(class), Some(message), exit_code, result),
-        Outcome::Unknown { message } => return Err(message),
+        Outcome::Left { message } => return Err(NoEnding::Left(message)),
+        Outcome::Unknown { message } => return Err(NoEnding::Unknown(message)),
     };
     // Whether a failure may be retried follows from its class and the order's `retry_on`.
     let message = message.map(|message| message.chars().take(MESSAGE_CHARS_MAX).collect());

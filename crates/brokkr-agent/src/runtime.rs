@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::alive::Pulse;
 use crate::attempt::AttemptId;
+use crate::availability::Availability;
 use crate::backoff::Backoff;
 use crate::broker::{Broker, CallError};
 use crate::claim::Claimer;
@@ -23,10 +25,14 @@ use crate::config::AgentConfig;
 use crate::durable;
 use crate::execute::command::{CommandConfig, CommandExecutor};
 use crate::execute::{Executor, Executors};
+use crate::guard::{GuardError, IdentityGuard};
 use crate::journal::Journal;
+use crate::kube::Cluster;
 use crate::lease::{Held, LeaseKeeper};
 use crate::output::OutputSender;
+use crate::probe::ClusterProbe;
 use crate::report::{self, ReportSender, Reporter};
+use crate::schedule::{AlwaysOpen, Openings, RUNNING, Schedule};
 use crate::shutdown::Shutdown;
 use crate::stop::StopReason;
 use crate::work::Workshop;
@@ -66,12 +72,29 @@ pub enum AgentError {
         "a newer process of this agent has taken over, so this one ended; give each process an agent of its own"
     )]
     Superseded(#[source] CallError),
+    /// The right to serve the agent cannot be had.
+    #[error("could not make sure that no other process serves this agent")]
+    Guard(#[source] GuardError),
+    /// Another process has taken the right to serve the agent.
+    #[error("{0} serves this agent now, so this process ended; give each process an agent of its own")]
+    TakenOver(String),
+}
+
+/// Why an agent stops working although nobody asked it to.
+enum Usurped {
+    /// The broker said so.
+    AtBroker(CallError),
+    /// The guard did, and names the other process.
+    AtGuard(String),
 }
 
 /// An agent that has not started yet.
 pub struct Agent {
     config: AgentConfig,
     executors: Executors,
+    openings: Arc<dyn Openings>,
+    guard: Option<Arc<dyn IdentityGuard>>,
+    cluster: Option<Cluster>,
 }
 
 impl Agent {
@@ -94,8 +117,32 @@ impl Agent {
             })?;
         Ok(Self {
             executors: Executors::default().with(executor),
+            openings: Arc::new(AlwaysOpen),
+            guard: None,
+            cluster: None,
             config,
         })
+    }
+
+    /// The same agent, which claims only when these rules let it.
+    #[must_use]
+    pub fn with_openings(mut self, openings: Arc<dyn Openings>) -> Self {
+        self.openings = openings;
+        self
+    }
+
+    /// The same agent, which works only while it has this right.
+    #[must_use]
+    pub fn with_guard(mut self, guard: impl IdentityGuard + 'static) -> Self {
+        self.guard = Some(Arc::new(guard));
+        self
+    }
+
+    /// The same agent, which tells the broker whether it reaches this cluster.
+    #[must_use]
+    pub fn with_cluster(mut self, cluster: Cluster) -> Self {
+        self.cluster = Some(cluster);
+        self
     }
 
     /// The same agent with one more executor.
@@ -113,11 +160,25 @@ impl Agent {
     /// When it cannot start, or was superseded.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), AgentError> {
         let _lock = lock(&self.config.state_dir)?;
-        let Some(id) = self.identify(&shutdown).await? else {
+        let pulse = Pulse::new(&self.config.state_dir, Arc::clone(&self.config.clock));
+        let Some(id) = pulse.beat_while("starting", self.identify(&shutdown)).await? else {
             return Ok(());
         };
+        let guard = self.guard.clone();
+        if let Some(guard) = &guard {
+            tokio::select! {
+                acquired = pulse.beat_while("waiting for another process", guard.acquire(id)) => {
+                    acquired.map_err(AgentError::Guard)?;
+                }
+                () = shutdown.draining() => return Ok(()),
+            }
+        }
         info!(agent.id = %id, slots = self.config.slots, "the agent works");
-        self.work(id, shutdown).await
+        let result = self.work(id, shutdown, pulse).await;
+        if let Some(guard) = guard {
+            guard.release().await;
+        }
+        result
     }
 
     /// Asks the broker who this is, until it answers. Nothing when the agent is told to stop before that.
@@ -143,19 +204,20 @@ impl Agent {
         }
     }
 
-    async fn work(self, id: Uuid, shutdown: Shutdown) -> Result<(), AgentError> {
+    async fn work(self, id: Uuid, shutdown: Shutdown, pulse: Pulse) -> Result<(), AgentError> {
         let config = &self.config;
         let broker = Arc::new(Broker::new(config.client.clone(), id, config.instance_id.clone()));
         let (reporter, reports, ended) = self.reporting(&broker)?;
         let (outputs, output_sender) = OutputSender::new(Arc::clone(&broker), config.jitter_seed ^ 2);
         let held = Held::new();
-        let (state, state_seen) = watch::channel("running");
+        let (state, state_seen) = watch::channel(RUNNING.to_owned());
         let keeper = LeaseKeeper {
             broker: Arc::clone(&broker),
             held: Arc::clone(&held),
             lease_seconds: config.lease_seconds,
             backoff: Backoff::new(config.jitter_seed ^ 3, RENEW_AGAIN_FIRST, RENEW_AGAIN_LONGEST),
             state: state_seen,
+            pulse,
         };
         let abandoned = CancellationToken::new();
         let _abandon_on_drop = abandoned.clone().drop_guard();
@@ -175,17 +237,39 @@ impl Agent {
         let mut senders = JoinSet::new();
         senders.spawn(output_sender.run());
         senders.spawn(reports.run());
-        let superseded = tokio::select! {
-            error = keeper.run() => error,
-            result = self.claim_and_finish(self.claimer(workshop, ended), &held, &state, &shutdown) => match result {
+        self.probe(&workshop.broker)
+            .map(|probe| senders.spawn(probe.run()));
+        let claimer = self.claimer(workshop, ended, state.clone(), &mut senders);
+        let usurped = tokio::select! {
+            error = keeper.run() => Usurped::AtBroker(error),
+            holder = self.guard_lost() => Usurped::AtGuard(holder),
+            result = self.claim_and_finish(claimer, &held, &state, &shutdown) => match result {
                 Ok(()) => return Ok(()),
-                Err(error) => error,
+                Err(error) => Usurped::AtBroker(error),
             },
         };
-        // The newer process may be on another host and knows nothing of the work that runs here.
-        held.stop_all(StopReason::LeaseLost);
+        // The other process may be on another host and know nothing of the work that runs here.
+        held.stop_all(StopReason::Superseded);
         self.until_nothing_is_held(&held).await;
-        Err(AgentError::Superseded(superseded))
+        Err(match usurped {
+            Usurped::AtBroker(error) => AgentError::Superseded(error),
+            Usurped::AtGuard(holder) => AgentError::TakenOver(holder),
+        })
+    }
+
+    async fn guard_lost(&self) -> String {
+        match &self.guard {
+            Some(guard) => guard.lost().await,
+            None => pending().await,
+        }
+    }
+
+    fn probe(&self, broker: &Arc<Broker>) -> Option<ClusterProbe> {
+        Some(ClusterProbe {
+            cluster: self.cluster.clone()?,
+            broker: Arc::clone(broker),
+            interval: self.config.cluster_report,
+        })
     }
 
     fn reporting(
@@ -201,13 +285,37 @@ impl Agent {
             })
     }
 
-    fn claimer(&self, workshop: Arc<Workshop>, ended: HashSet<AttemptId>) -> Claimer {
-        if workshop.work_types().is_empty() {
+    fn claimer(
+        &self,
+        workshop: Arc<Workshop>,
+        ended: HashSet<AttemptId>,
+        state: watch::Sender<String>,
+        tasks: &mut JoinSet<()>,
+    ) -> Claimer {
+        let mut work_types = workshop.work_types();
+        work_types.retain(|work_type| self.openings.permits(work_type));
+        if work_types.is_empty() {
             warn!("the agent's policy allows no work at all, so it will not claim any");
         }
+        let (known, unavailable) = watch::channel(None);
+        let availability = Availability {
+            executors: self.executors.clone(),
+            work_types: work_types.clone(),
+            again: self.config.look_again,
+            known,
+        };
+        tasks.spawn(availability.run());
         Claimer {
             workshop,
-            slots: self.config.slots.clamp(1, SLOTS_MAX),
+            schedule: Schedule {
+                openings: Arc::clone(&self.openings),
+                clock: Arc::clone(&self.config.clock),
+                slots: self.config.slots.clamp(1, SLOTS_MAX),
+                look_again: self.config.look_again,
+            },
+            state,
+            work_types,
+            unavailable,
             wait_seconds: self.config.wait_seconds,
             backoff: self.backoff(4),
             tidy_at: Instant::now() + self.config.orphan_window,
@@ -219,11 +327,11 @@ impl Agent {
         &self,
         claimer: Claimer,
         held: &Held,
-        state: &watch::Sender<&'static str>,
+        state: &watch::Sender<String>,
         shutdown: &Shutdown,
     ) -> Result<(), CallError> {
         claimer.run().await?;
-        state.send_replace("draining");
+        state.send_replace("draining".to_owned());
         info!(
             attempts = held.count(),
             "the agent claims no more and lets its work finish"

@@ -18,6 +18,8 @@ pub enum StopReason {
     Deadline,
     /// The agent is stopping and does not wait any longer.
     Shutdown,
+    /// Another process serves the agent now, and holds what this one held.
+    Superseded,
 }
 
 impl fmt::Display for StopReason {
@@ -27,6 +29,7 @@ impl fmt::Display for StopReason {
             Self::LeaseLost => "the lease was lost",
             Self::Deadline => "the deadline passed",
             Self::Shutdown => "the agent was stopped",
+            Self::Superseded => "another process serves the agent now",
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::execute::{Context, Executor, Executors, LookupError, Outcome, class_o
 use crate::lease::{Held, Hold};
 use crate::output::OutputQueue;
 use crate::policy::AgentPolicy;
-use crate::report::{self, Answer, Reporter};
+use crate::report::{self, Answer, NoEnding, Reporter};
 use crate::shutdown::Shutdown;
 use crate::stop::StopSignal;
 
@@ -89,7 +89,11 @@ impl Workshop {
                     executor.settled(&claim, answer == Answer::Accepted).await;
                 }
             }
-            Err(reason) => error!(
+            Err(NoEnding::Left(reason)) => info!(
+                work_order.id = %claim.id.order, attempt = claim.id.attempt, reason,
+                "the work goes on without this process: no ending is reported"
+            ),
+            Err(NoEnding::Unknown(reason)) => error!(
                 work_order.id = %claim.id.order, attempt = claim.id.attempt, reason,
                 "the outcome is unknown: no ending is reported, and the broker will find the attempt lost"
             ),
@@ -156,7 +160,7 @@ impl Workshop {
     pub(crate) async fn tidy(&self) {
         let held: BTreeSet<Uuid> = self.held.orders();
         for executor in self.executors.iter() {
-            executor.tidy(&held).await;
+            executor.tidy(self.broker.agent(), &held).await;
         }
     }
 }

@@ -39,6 +39,10 @@ pub struct Agent {
     /// When it said so.
     #[schema(required = true)]
     pub k8s_reported_at: Option<Time>,
+    /// What its process is doing, as it said last: such as `running`, `draining` or why it claims nothing.
+    #[serde(default)]
+    #[schema(required = true, example = "running")]
+    pub state: Option<String>,
 }
 
 impl Agent {

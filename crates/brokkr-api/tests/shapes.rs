@@ -157,7 +157,8 @@ fn an_agent_and_an_attempt_have_all_their_keys() {
         "status": "INACTIVE",
         "k8s_reachable": null,
         "k8s_api_latency_ms": null,
-        "k8s_reported_at": null
+        "k8s_reported_at": null,
+        "state": null
       },
       {
         "attempt": 1,

@@ -7,6 +7,8 @@ mod connection;
 mod contexts;
 mod exit;
 mod follow;
+mod install;
+mod kubernetes;
 mod output;
 mod progress;
 mod random;

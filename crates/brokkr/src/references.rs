@@ -151,6 +151,7 @@ mod tests {
             k8s_reachable: None,
             k8s_api_latency_ms: None,
             k8s_reported_at: None,
+            state: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use brokkr_agent::document;
+use brokkr_agent::execute::manifests;
 
 /// The broker's own bound on a document; deeper or larger ones are not looked at here either.
 const YAML_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -30,6 +31,8 @@ pub(crate) enum DocumentError {
         "{file}: one order runs exactly one command, and this file has {count}; put each into a file of its own"
     )]
     SeveralCommands { file: String, count: usize },
+    #[error("{place}: {message}")]
+    Manifests { place: String, message: String },
     #[error("{file}: {message}")]
     Command { file: String, message: String },
 }
@@ -41,10 +44,23 @@ pub(crate) fn of(file: &str, yaml: &str, given: Option<&str>) -> Result<String, 
         Some(given) => given.to_owned(),
         None => infer(file, &documents)?.to_owned(),
     };
-    if work_type == COMMAND {
-        check_command(file, yaml, &documents)?;
+    match work_type.as_str() {
+        COMMAND => check_command(file, yaml, &documents)?,
+        CUSTOM => check_manifests(file, yaml)?,
+        _ => {}
     }
     Ok(work_type)
+}
+
+/// What every agent would refuse, whatever its cluster and its policy, is told before anything is sent.
+fn check_manifests(file: &str, yaml: &str) -> Result<(), DocumentError> {
+    manifests::check(yaml).map_err(|fault| DocumentError::Manifests {
+        place: match fault.line {
+            Some(line) => format!("{file}:{line}"),
+            None => file.to_owned(),
+        },
+        message: fault.message,
+    })
 }
 
 /// What the agent would refuse is told before anything is sent.
@@ -134,7 +150,8 @@ mod tests {
     use super::*;
 
     const HELLO: &str = "apiVersion: brokkr.io/v1\nkind: Command\nspec: {command: [echo, hi]}\n";
-    const JOB: &str = "apiVersion: batch/v1\nkind: Job\n";
+    const JOB: &str = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: work}\n";
+    const OPTIONS: &str = "apiVersion: brokkr.io/v1\nkind: Manifests\nspec: {wait: none}\n";
     const BUILD_RUN: &str = "apiVersion: shipwright.io/v1beta1\nkind: BuildRun\n";
 
     fn inferred(yaml: &str) -> Result<String, DocumentError> {
@@ -145,6 +162,7 @@ mod tests {
     fn the_documents_say_what_kind_of_work_it_is() {
         assert_eq!(inferred(HELLO).unwrap(), "command");
         assert_eq!(inferred(JOB).unwrap(), "custom");
+        assert_eq!(inferred(&format!("{OPTIONS}---\n{JOB}")).unwrap(), "custom");
         assert_eq!(inferred(&format!("{JOB}---\n{BUILD_RUN}")).unwrap(), "build");
         assert_eq!(
             inferred("apiVersion: brokkr.io/v1alpha1\nkind: WorkOrder\n").unwrap(),
@@ -195,6 +213,19 @@ mod tests {
         };
         let line: u32 = place.split(':').nth(1).unwrap().parse().unwrap();
         assert!((2..=4).contains(&line), "{place}");
+    }
+
+    #[test]
+    fn manifests_that_every_agent_would_refuse_are_refused_here_with_file_and_line() {
+        let unnamed = inferred(&format!("{JOB}---\napiVersion: v1\nkind: ConfigMap\n")).unwrap_err();
+        let DocumentError::Manifests { place, message } = unnamed else {
+            panic!("{unnamed}")
+        };
+        assert!(place.starts_with("work.yaml:"), "{place}");
+        assert!(message.starts_with("document 2: metadata"), "{message}");
+
+        let misspelt = inferred(&format!("{}---\n{JOB}", OPTIONS.replace("wait", "weight"))).unwrap_err();
+        assert!(misspelt.to_string().contains("weight"), "{misspelt}");
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! Executors: each does the work of one type. They know neither the broker nor leases.
 
+pub mod build;
 pub mod command;
+pub mod manifests;
+mod run;
+
+pub use run::KubeExecutorSettings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +33,11 @@ pub enum Outcome {
     },
     /// The work was not done, or not to its end.
     Failure(Failure),
+    /// The work goes on without this process: an agent that starts later finds it and tells its outcome. No ending is reported.
+    Left {
+        /// What was left, for people.
+        message: String,
+    },
     /// Nobody can tell. No ending is reported: the broker takes the attempt back as lost when its lease passes.
     Unknown {
         /// Why nobody can tell.
@@ -66,7 +76,7 @@ impl Outcome {
             Self::Success { message, .. } => {
                 *message = Some(join(message.take().unwrap_or_default(), remark))
             }
-            Self::Failure(Failure { message, .. }) | Self::Unknown { message } => {
+            Self::Failure(Failure { message, .. }) | Self::Left { message } | Self::Unknown { message } => {
                 *message = join(std::mem::take(message), remark)
             }
         }
@@ -87,7 +97,7 @@ pub(crate) fn class_of(reason: StopReason) -> FailureClass {
     match reason {
         StopReason::Cancelled => FailureClass::Cancelled,
         StopReason::Deadline => FailureClass::Deadline,
-        StopReason::LeaseLost | StopReason::Shutdown => FailureClass::Infrastructure,
+        StopReason::LeaseLost | StopReason::Shutdown | StopReason::Superseded => FailureClass::Infrastructure,
     }
 }
 
@@ -103,13 +113,28 @@ pub struct Context {
 /// Why an executor cannot tell what it has.
 #[derive(Debug, thiserror::Error)]
 #[error("could not look for earlier work")]
-pub struct LookupError(#[source] pub std::io::Error);
+pub struct LookupError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+impl LookupError {
+    /// Whatever stood in the way.
+    pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(source.into())
+    }
+}
 
 /// Does the work of one type.
 #[async_trait]
 pub trait Executor: Send + Sync {
     /// The type whose work it does.
     fn work_type(&self) -> &str;
+
+    /// Whether work of this type can be done now, as far as the executor knows. Asked again and again, so it must be quick.
+    ///
+    /// # Errors
+    /// Why it cannot, for people. Then none is claimed.
+    async fn available(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Does the work from its beginning to its end. When told to stop it stops, then answers.
     async fn execute(&self, claim: &Claim, context: Context) -> Outcome;
@@ -124,8 +149,8 @@ pub trait Executor: Send + Sync {
     /// The broker has answered the ending of this attempt. Once it has been accepted nothing needs to be kept.
     async fn settled(&self, claim: &Claim, accepted: bool);
 
-    /// Stops and removes work of orders that the agent does not hold. Called once in a while.
-    async fn tidy(&self, held: &BTreeSet<Uuid>);
+    /// Stops and removes work of orders that `agent` began and does not hold. Called once in a while.
+    async fn tidy(&self, agent: Uuid, held: &BTreeSet<Uuid>);
 }
 
 /// The executors of an agent, by work type.

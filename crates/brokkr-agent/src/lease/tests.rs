@@ -6,6 +6,7 @@ const LEASE: i64 = 30;
 
 fn claim(attempt: i64) -> Claim {
     Claim {
+        agent: Uuid::nil(),
         id: AttemptId {
             order: Uuid::nil(),
             attempt,

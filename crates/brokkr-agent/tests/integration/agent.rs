@@ -21,6 +21,8 @@ use crate::broker::FakeBroker;
 /// The shortest lease there is, so that losing one takes seconds.
 pub(crate) const LEASE_SECONDS: i64 = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Far longer than a process takes to run its own program, and short enough for tests of two agents in one directory.
+const INHERITED_LOCK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Where agents keep their state and commands leave traces.
 pub(crate) struct Host {
@@ -112,8 +114,24 @@ pub(crate) struct RunningAgent {
 
 impl RunningAgent {
     pub(crate) fn start(config: AgentConfig) -> Self {
+        Self::start_with(config, |agent| agent)
+    }
+
+    /// Starts an agent that was given more than its configuration.
+    pub(crate) fn start_with(
+        config: AgentConfig,
+        equip: impl FnOnce(Agent) -> Agent + Send + 'static,
+    ) -> Self {
         let (trigger, shutdown) = Shutdown::new();
-        let task = tokio::spawn(async move { Agent::new(config)?.run(shutdown).await });
+        let task = tokio::spawn(async move {
+            unlocked(&config.state_dir).await;
+            let ended = equip(Agent::new(config)?).run(shutdown).await;
+            if let Err(error) = &ended {
+                // Seen only when the test fails, and then it may be why.
+                eprintln!("the agent ended: {error}");
+            }
+            ended
+        });
         Self { trigger, task }
     }
 
@@ -129,6 +147,22 @@ impl RunningAgent {
             .await
             .expect("the agent should end")
             .unwrap()
+    }
+}
+
+/// Waits until no killed agent has the state directory any more. A process that is started at the moment of the kill inherits
+/// the lock until it runs its own program; real agents do not start others that often.
+async fn unlocked(state_dir: &Path) {
+    let Ok(lock) = std::fs::File::open(state_dir.join("lock")) else {
+        return;
+    };
+    let limit = Instant::now() + INHERITED_LOCK_LIMIT;
+    while Instant::now() < limit {
+        if lock.try_lock().is_ok() {
+            // Closing the file would leave it locked if it were inherited just now.
+            return lock.unlock().unwrap();
+        }
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) held: BTreeMap<AttemptId, Value>,
     pub(crate) claim_requests: Vec<Value>,
     pub(crate) renewal_requests: Vec<Value>,
+    /// What was told of the agent's cluster.
+    pub(crate) cluster_reports: Vec<Value>,
     /// Accepted endings.
     pub(crate) endings: Vec<Value>,
     /// Every report, accepted or not.
@@ -90,6 +92,7 @@ impl FakeBroker {
             .route("/api/v1/auth/pak", post(whoami))
             .route("/api/v1/agents/{id}/claims", get(held_claims).post(claim))
             .route("/api/v1/agents/{id}/renewals", post(renew))
+            .route("/api/v1/agents/{id}/heartbeat", post(heartbeat))
             .route("/api/v1/agents/{id}/endings", post(end))
             .route("/api/v1/agents/{id}/output", post(append_output))
             .route("/api/v1/work-orders/{id}/release", post(release))
@@ -147,6 +150,15 @@ impl FakeBroker {
         timeout(PATIENCE, waiting)
             .await
             .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    }
+
+    /// Waits until the agent has told this state.
+    pub(crate) async fn told(&self, state: &str) {
+        self.until(state, |world| {
+            let last = world.renewal_requests.last()?;
+            (last["state"] == state).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn ending(&self, id: AttemptId) -> Value {
@@ -211,6 +223,7 @@ async fn held_claims(State(broker): State<FakeBroker>) -> Json<Value> {
 async fn claim(State(broker): State<FakeBroker>, Json(request): Json<Value>) -> Response {
     let wait = Duration::from_secs(request["wait_seconds"].as_u64().unwrap());
     let max = request["max"].as_u64().unwrap() as usize;
+    let work_types = request["work_types"].as_array().unwrap().clone();
     if broker.change(|world| {
         world.claim_requests.push(request);
         world.superseded
@@ -220,7 +233,7 @@ async fn claim(State(broker): State<FakeBroker>, Json(request): Json<Value>) -> 
     let mut changed = broker.changed.subscribe();
     let given = timeout(wait, async {
         loop {
-            let given = take(&broker, max);
+            let given = take(&broker, max, &work_types);
             if !given.is_empty() {
                 return given;
             }
@@ -230,10 +243,18 @@ async fn claim(State(broker): State<FakeBroker>, Json(request): Json<Value>) -> 
     Json(given.await.unwrap_or_default()).into_response()
 }
 
-fn take(broker: &FakeBroker, max: usize) -> Vec<Value> {
+fn take(broker: &FakeBroker, max: usize, work_types: &[Value]) -> Vec<Value> {
     let mut world = broker.world.lock().unwrap();
-    let number = max.min(world.waiting.len());
-    let given: Vec<_> = world.waiting.drain(..number).collect();
+    let mut given = Vec::new();
+    let mut left = VecDeque::new();
+    for order in std::mem::take(&mut world.waiting) {
+        if given.len() < max && work_types.contains(&order["work_type"]) {
+            given.push(order);
+        } else {
+            left.push_back(order);
+        }
+    }
+    world.waiting = left;
     for order in &given {
         world.held.insert(attempt_id(order), order.clone());
     }
@@ -263,6 +284,11 @@ async fn renew(State(broker): State<FakeBroker>, Json(request): Json<Value>) -> 
         }))
         .into_response()
     })
+}
+
+async fn heartbeat(State(broker): State<FakeBroker>, Json(report): Json<Value>) -> StatusCode {
+    broker.change(|world| world.cluster_reports.push(report));
+    StatusCode::NO_CONTENT
 }
 
 async fn end(State(broker): State<FakeBroker>, Json(request): Json<Value>) -> Response {
@@ -317,11 +343,7 @@ fn append_one(world: &mut World, chunk: &Value) -> Value {
     let (status, error) = match refusal {
         Some((status, code)) => (status, json!({"code": code, "message": "as the test wants it"})),
         None => {
-            let earlier = world.chunks.insert((id, offset), chunk.clone());
-            assert!(
-                earlier.is_none_or(|earlier| earlier == *chunk),
-                "another chunk at the same offset"
-            );
+            keep(world, id, chunk);
             (200, Value::Null)
         }
     };
@@ -331,6 +353,28 @@ fn append_one(world: &mut World, chunk: &Value) -> Value {
         item["error"] = error;
     }
     item
+}
+
+/// Keeps what is new of a chunk, as a broker does: what it has already must be the same text, however it was cut.
+fn keep(world: &mut World, id: AttemptId, chunk: &Value) {
+    let (offset, data) = (
+        chunk["offset"].as_u64().unwrap() as usize,
+        chunk["data"].as_str().unwrap(),
+    );
+    let known = world.chunks.range((id, 0)..=(id, i64::MAX));
+    let known: String = known.map(|(_, chunk)| chunk["data"].as_str().unwrap()).collect();
+    let again = known.len().saturating_sub(offset).min(data.len());
+    assert_eq!(
+        known.get(offset..offset + again).unwrap_or_default(),
+        &data[..again],
+        "another text at the same offset"
+    );
+    if again < data.len() {
+        let mut chunk = chunk.clone();
+        chunk["offset"] = json!(offset + again);
+        chunk["data"] = json!(data[again..]);
+        world.chunks.insert((id, (offset + again) as i64), chunk);
+    }
 }
 
 async fn release(

@@ -8,9 +8,15 @@
 mod adoption;
 mod agent;
 mod broker;
+mod builds;
 mod claims;
+mod cluster;
 mod commands;
+mod doubles;
 mod endings;
+mod guards;
 mod leases;
+mod manifests;
+mod openings;
 mod output;
 mod shutdown;

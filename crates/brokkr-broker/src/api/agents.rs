@@ -60,6 +60,7 @@ impl From<Agent> for brokkr_api::Agent {
             k8s_reachable: agent.k8s_reachable,
             k8s_api_latency_ms: agent.k8s_api_latency_ms,
             k8s_reported_at: agent.k8s_reported_at.on_wire(),
+            state: agent.state,
         }
     }
 }

@@ -1,17 +1,21 @@
 //! `brokkr agent`: an agent that works until it is told to stop.
 
+mod alive;
+mod install;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use brokkr_agent::{Agent, Shutdown, ShutdownTrigger};
+use brokkr_agent::{Shutdown, ShutdownTrigger};
 use brokkr_client::{Client, ClientConfig};
-use clap::ArgAction;
+use clap::{ArgAction, Subcommand};
 use tracing::info;
 
 use crate::config::load::Flags;
-use crate::config::{AgentSection, ConfigArgs};
+use crate::config::{AgentSection, ConfigArgs, KubernetesArgs};
 use crate::connection::{Endpoint, read_pak};
 use crate::exit::{Exit, usage};
+use crate::kubernetes;
 use crate::signals::Signals;
 use crate::telemetry::Telemetry;
 
@@ -19,13 +23,30 @@ const EXAMPLES: &str = "\
 Examples:
   brokkr agent --broker https://brokkr.example.com --pak-file runner.pak --allow-commands
   brokkr agent --config /etc/brokkr/agent.toml --slots 8
+  brokkr agent --broker https://brokkr.example.com --pak-file prod.pak --kube-context prod --policy policy.yaml
 
 The first SIGINT or SIGTERM lets running work finish and claims no more; the second stops what still runs.";
 
 /// Run an agent: claim work that is meant for it, do it, and report
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What is done about agents instead of being one.
+#[derive(Debug, Subcommand)]
+enum What {
+    Install(install::Args),
+    Alive(alive::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
     /// The broker's address
     #[arg(long, value_name = "URL", env = "BROKKR_BROKER", hide_env_values = true)]
     broker: Option<String>,
@@ -50,6 +71,10 @@ pub(crate) struct Args {
     #[arg(long = "work-type", value_name = "TYPE")]
     work_types: Vec<String>,
 
+    /// The rules of this place: what orders may do in the cluster, when work may begin, how much of it at once
+    #[arg(long = "policy", value_name = "FILE")]
+    policy_file: Option<PathBuf>,
+
     /// Where to keep what survives a restart; each agent needs its own
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -62,17 +87,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS")]
     wait_seconds: Option<i64>,
 
-    /// Between asking a command to stop and forcing it [default: 10]
+    /// Between asking a command or a pod to stop and forcing it [default: 10]
     #[arg(long, value_name = "SECONDS")]
     grace_seconds: Option<u64>,
+
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
 
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-impl Args {
+impl RunArgs {
     fn into_section(self) -> anyhow::Result<(AgentSection, crate::config::TelemetrySection)> {
-        let Args {
+        let RunArgs {
             broker,
             pak_file,
             ca_file,
@@ -83,6 +111,8 @@ impl Args {
             lease_seconds,
             wait_seconds,
             grace_seconds,
+            policy_file,
+            kubernetes,
             config,
         } = self;
         let flags = Flags::default()
@@ -99,17 +129,24 @@ impl Args {
             .set("agent", "state_dir", state_dir)
             .set("agent", "lease_seconds", lease_seconds)
             .set("agent", "wait_seconds", wait_seconds)
-            .set("agent", "grace_seconds", grace_seconds);
+            .set("agent", "grace_seconds", grace_seconds)
+            .set("agent", "policy_file", policy_file)
+            .set("agent", "kubernetes", kubernetes.given());
         let config = config.load(flags)?.config;
         Ok((config.agent, config.telemetry))
     }
 }
 
 pub(crate) async fn run(args: Args, telemetry: &Telemetry) -> anyhow::Result<Exit> {
-    let (section, for_telemetry) = args.into_section()?;
+    match args.what {
+        Some(What::Install(args)) => return install::run(args),
+        Some(What::Alive(args)) => return alive::run(args),
+        None => {}
+    }
+    let (section, for_telemetry) = args.run.into_section()?;
     telemetry.start(&for_telemetry)?;
     let client = client(&section)?;
-    let agent = Agent::new(section.config(client)?)?;
+    let agent = kubernetes::agent(&section, section.config(client)?).await?;
     let mut signals = Signals::listen()?;
     let (trigger, shutdown) = Shutdown::new();
     tokio::spawn(async move { escalate(&mut signals, &trigger).await });

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::connection::ConnectionArgs;
 use crate::exit::Exit;
+use crate::output::agents::kubernetes;
 use crate::output::colour::{Stream, paint};
 use crate::output::details::Details;
 use crate::output::{Around, age, orders, print, table_of};
@@ -171,7 +172,14 @@ async fn describe_agent(client: &Client, name: &str) -> anyhow::Result<()> {
         .field(
             "Seen",
             agent.last_heartbeat.map_or_else(|| "never".to_owned(), at),
+        )
+        .maybe("State", agent.state.as_deref());
+    if let (Some(found), Some(reported_at)) = (kubernetes(&agent), agent.k8s_reported_at) {
+        details = details.field(
+            "Kubernetes",
+            format!("{found}, {}", age::relative(reported_at, around.now)),
         );
+    }
     if !held.is_empty() {
         let orders: Vec<WorkOrder> = held.into_iter().map(|claim| claim.work_order).collect();
         details = details.block("Claims", &table_of(&orders, &around));

@@ -2,6 +2,7 @@
 
 mod checks;
 mod clock;
+mod cluster;
 mod report;
 
 use crate::config::ConfigArgs;
@@ -17,7 +18,7 @@ Examples:
   brokkr doctor --config /etc/brokkr/agent.toml
   brokkr doctor --broker https://brokkr.example.com --pak-file admin.pak -o json";
 
-/// Check configuration, database, broker, clock, credentials and agent, and say what to fix
+/// Check configuration, database, broker, clock, credentials, agent and its cluster, and say what to fix
 ///
 /// What is not set up on this host is skipped. The exit code is 1 when something is bad.
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
             report.good("configuration", file);
             checks::database(&mut report, &loaded).await;
             checks::agent(&mut report, &loaded.config.agent).await;
+            cluster::check(&mut report, &loaded.config.agent).await;
         }
     }
     checks::contexts(&mut report);

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::KubernetesSection;
 use crate::exit::usage;
 use crate::random;
 
@@ -38,21 +39,27 @@ pub(crate) struct AgentSection {
     pub(crate) allow_commands: bool,
     /// The work types to claim; without it all that the agent can and may do.
     pub(crate) work_types: Option<BTreeSet<String>>,
+    /// The file with the rules of this place: what orders may do in the cluster, when work may begin, and how much of each
+    /// type runs at the same time.
+    #[schema(value_type = Option<String>)]
+    pub(crate) policy_file: Option<PathBuf>,
     /// How many orders run at the same time: 1 to 1,000.
     pub(crate) slots: usize,
     /// How long a claim holds unless it is renewed, in seconds: at least 5. A vanished agent is noticed after this time.
     pub(crate) lease_seconds: i64,
     /// How long a request for work waits when there is none, in seconds: 0 to 60.
     pub(crate) wait_seconds: i64,
-    /// Between asking a command to stop and forcing it, in seconds.
+    /// Between asking a command or a pod to stop and forcing it, in seconds.
     pub(crate) grace_seconds: u64,
-    /// The most output that is kept of one command, in bytes. What goes beyond is cut out of the middle, visibly.
+    /// The most output that is kept of one order, in bytes. What goes beyond is cut out of the middle, visibly.
     /// Keep it below the broker's `limits.output_bytes_max`, which would cut off the end.
     pub(crate) output_bytes_max: u64,
     /// How long commands of an earlier process go on while the broker does not say that they are this agent's, in seconds.
     pub(crate) orphan_seconds: u64,
     /// How long what tells the outcome of a lost attempt is kept for a later one, in hours.
     pub(crate) retention_hours: u64,
+    /// The cluster that the agent works in.
+    pub(crate) kubernetes: KubernetesSection,
 }
 
 impl Default for AgentSection {
@@ -64,6 +71,7 @@ impl Default for AgentSection {
             state_dir: None,
             allow_commands: false,
             work_types: None,
+            policy_file: None,
             slots: 4,
             lease_seconds: 30,
             wait_seconds: 20,
@@ -71,6 +79,7 @@ impl Default for AgentSection {
             output_bytes_max: 12 * 1024 * 1024,
             orphan_seconds: 60,
             retention_hours: 24,
+            kubernetes: KubernetesSection::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! refused.
 
 mod agent;
+mod kubernetes;
 pub(crate) mod load;
 pub(crate) mod show;
 mod telemetry;
@@ -12,6 +13,7 @@ use brokkr_broker::config::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use agent::AgentSection;
+pub(crate) use kubernetes::{KubernetesArgs, KubernetesSection};
 pub(crate) use load::{ConfigArgs, Loaded};
 pub(crate) use telemetry::{LogFormat, TelemetrySection};
 

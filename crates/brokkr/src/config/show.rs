@@ -7,7 +7,7 @@ use super::{Config, Loaded};
 
 const MASK: &str = "***";
 
-/// Every key with its value, in the order of the sections.
+/// Every key with its value, in the order of the sections. A section within a section comes behind its keys, as in TOML.
 pub(crate) fn flattened(config: &Config) -> Vec<(String, Value)> {
     let mut keys = Vec::new();
     if let Ok(Value::Object(sections)) = serde_json::to_value(config) {
@@ -21,7 +21,9 @@ pub(crate) fn flattened(config: &Config) -> Vec<(String, Value)> {
 fn flatten(path: String, value: Value, keys: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(members) => {
-            for (name, value) in members {
+            let (sections, plain): (Vec<_>, Vec<_>) =
+                members.into_iter().partition(|(_, value)| value.is_object());
+            for (name, value) in plain.into_iter().chain(sections) {
                 flatten(format!("{path}.{name}"), value, keys);
             }
         }

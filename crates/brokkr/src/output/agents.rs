@@ -12,6 +12,7 @@ impl Row for Agent {
         Column::new("STATUS"),
         Column::new("SEEN"),
         Column::new("AGE"),
+        Column::new("STATE").of_text(),
         Column::wide("KUBERNETES"),
         Column::wide("ID"),
     ];
@@ -22,12 +23,6 @@ impl Row for Agent {
 
     fn cells(&self, around: &Around) -> Vec<Cell> {
         let active = self.status == Agent::ACTIVE;
-        let kubernetes = match (self.k8s_reachable, self.k8s_api_latency_ms) {
-            (Some(true), Some(latency)) => format!("reachable ({latency} ms)"),
-            (Some(true), None) => "reachable".to_owned(),
-            (Some(false), _) => "unreachable".to_owned(),
-            (None, _) => String::new(),
-        };
         vec![
             self.name.as_str().into(),
             self.cluster_name.as_str().into(),
@@ -36,8 +31,18 @@ impl Row for Agent {
                 .map_or_else(|| "never".to_owned(), |at| age::relative(at, around.now))
                 .into(),
             age::since(self.created_at, around.now).into(),
-            kubernetes.into(),
+            self.state.as_deref().unwrap_or_default().into(),
+            kubernetes(self).unwrap_or_default().into(),
             self.id.into(),
         ]
+    }
+}
+
+/// What the agent said last of its cluster, if it has one.
+pub(crate) fn kubernetes(agent: &Agent) -> Option<String> {
+    match (agent.k8s_reachable?, agent.k8s_api_latency_ms) {
+        (true, Some(latency)) => Some(format!("reachable ({latency} ms)")),
+        (true, None) => Some("reachable".to_owned()),
+        (false, _) => Some("unreachable".to_owned()),
     }
 }

@@ -92,7 +92,8 @@ impl Telemetry {
             .clone()
             .or(from_rust_log)
             .or_else(|| config.log.clone());
-        let directives = chosen.unwrap_or_else(|| self.default_level.to_owned());
+        // The Kubernetes client logs each failed try as an error; whoever tries again says once that there is trouble.
+        let directives = chosen.unwrap_or_else(|| format!("{},kube_client=off", self.default_level));
         EnvFilter::try_new(&directives)
             .map_err(|error| usage(format!("{directives} is no filter for the log: {error}")))
     }

@@ -2,8 +2,11 @@
 
 mod cli_help;
 mod config;
+mod deploy;
 mod dev;
 mod journey;
+mod kubernetes;
+mod scenarios;
 mod submit;
 mod telemetry;
 mod world;

@@ -87,7 +87,7 @@ impl Follow {
     /// Waits until the command has been stopped. An outcome comes back only when it could not be.
     async fn stop(&mut self, reason: StopReason) -> Result<(), Outcome> {
         let grace = match reason {
-            StopReason::LeaseLost => self.grace.min(GRACE_WITHOUT_LEASE_MAX),
+            StopReason::LeaseLost | StopReason::Superseded => self.grace.min(GRACE_WITHOUT_LEASE_MAX),
             StopReason::Cancelled | StopReason::Deadline | StopReason::Shutdown => self.grace,
         };
         let limit = Instant::now() + grace + STOP_LIMIT;

@@ -170,15 +170,15 @@ impl Executor for CommandExecutor {
 
     async fn holds(&self, claim: &Claim, attempt: i64) -> Result<bool, LookupError> {
         let directory = self.directory(sibling(claim, attempt));
-        if !directory.exists().map_err(LookupError)? {
+        if !directory.exists().map_err(LookupError::new)? {
             return Ok(false);
         }
-        let begun = match directory.condition().map_err(LookupError)? {
+        let begun = match directory.condition().map_err(LookupError::new)? {
             Condition::Ended(exit) => exit.end != End::NotStarted || exit.stopped.is_some(),
             Condition::Running | Condition::Unknown => true,
         };
         let own = attempt == claim.id.attempt;
-        Ok(begun && (own || tidy::tells_an_outcome(&directory).map_err(LookupError)?))
+        Ok(begun && (own || tidy::tells_an_outcome(&directory).map_err(LookupError::new)?))
     }
 
     async fn adopt(&self, claim: &Claim, attempt: i64, context: Context) -> Outcome {
@@ -199,7 +199,7 @@ impl Executor for CommandExecutor {
         tidy::after_the_answer(&self.config.state_dir, claim.id, accepted);
     }
 
-    async fn tidy(&self, held: &BTreeSet<Uuid>) {
+    async fn tidy(&self, _agent: Uuid, held: &BTreeSet<Uuid>) {
         tidy::everything(&self.config, held, self.clock.now());
     }
 }

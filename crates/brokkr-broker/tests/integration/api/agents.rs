@@ -48,6 +48,7 @@ async fn a_new_agent_is_inactive_and_its_key_is_shown_once(
         "k8s_reachable",
         "k8s_api_latency_ms",
         "k8s_reported_at",
+        "state",
     ] {
         assert_eq!(agent.get(nullable), Some(&Value::Null), "{nullable}");
     }

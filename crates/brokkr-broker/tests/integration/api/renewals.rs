@@ -410,13 +410,7 @@ async fn what_the_process_says_of_itself_is_taken_with_the_renewal(
         state: Some("draining".to_owned()),
     };
     agent.client.renew(agent.id, &request).await.unwrap();
-    assert!(
-        broker
-            .admin()
-            .agent(agent.id)
-            .await
-            .unwrap()
-            .last_heartbeat
-            .is_some()
-    );
+    let shown = broker.admin().agent(agent.id).await.unwrap();
+    assert!(shown.last_heartbeat.is_some());
+    assert_eq!(shown.state.as_deref(), Some("draining"));
 }

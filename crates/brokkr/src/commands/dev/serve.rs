@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use brokkr_agent::{Agent, AgentError, Shutdown, ShutdownTrigger};
+use brokkr_agent::{AgentError, Shutdown, ShutdownTrigger};
 use brokkr_api::{CreateWorkOrder, PakText, TargetingRequest};
 use brokkr_broker::config::{AdminConfig, BrokerConfig, DatabaseConfig, HttpConfig};
 use brokkr_broker::{Broker, RunningBroker, StartError};
@@ -18,10 +18,11 @@ use super::identity;
 use super::place::Place;
 use crate::commands::agent;
 use crate::commands::submit::{self, Document, idempotency_keys};
-use crate::config::AgentSection;
+use crate::config::{AgentSection, KubernetesSection};
 use crate::connection::Endpoint;
 use crate::exit::Exit;
 use crate::follow::{self, Followed};
+use crate::kubernetes;
 use crate::references;
 use crate::signals::Signals;
 use crate::telemetry::Telemetry;
@@ -38,6 +39,7 @@ const ENDINGS_SHOWN: Duration = Duration::from_secs(3);
 /// A broker and its agent, both running.
 pub(super) struct Dev {
     place: Place,
+    has_cluster: bool,
     broker: RunningBroker,
     port_was_taken: bool,
     client: Client,
@@ -49,7 +51,12 @@ pub(super) struct Dev {
 
 impl Dev {
     /// Starts both, and lets other terminals know.
-    pub(super) async fn start(place: Place, port: Option<u16>, telemetry: &Telemetry) -> anyhow::Result<Dev> {
+    pub(super) async fn start(
+        place: Place,
+        port: Option<u16>,
+        kubernetes: KubernetesSection,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Dev> {
         let signals = Signals::listen()?;
         let pak = place.admin_pak()?;
         let (broker, port_was_taken) = start_broker(&place, &pak, port, telemetry).await?;
@@ -62,10 +69,12 @@ impl Dev {
         let client = endpoint.client(None)?;
         let agent_id = identity::prepare(&client, &place).await?;
         let (trigger, shutdown) = Shutdown::new();
-        let agent = start_agent(&place, &broker.url(), shutdown)?;
+        let has_cluster = kubernetes.enabled;
+        let agent = start_agent(&place, &broker.url(), kubernetes, shutdown).await?;
         place.announce(&broker.url(), &pak)?;
         Ok(Dev {
             place,
+            has_cluster,
             broker,
             port_was_taken,
             client,
@@ -100,9 +109,14 @@ impl Dev {
         eprintln!("Broker   {url}{taken}");
         eprintln!("API      {url}/docs");
         eprintln!(
-            "Agent    {}, with label {}: it runs commands on this host",
+            "Agent    {}, with label {}: it runs commands on this host{}",
             identity::NAME,
-            identity::LABEL
+            identity::LABEL,
+            if self.has_cluster {
+                ", manifests and builds on the cluster"
+            } else {
+                ""
+            }
         );
         eprintln!("Data     {data}\n");
         if self.place.is_found() {
@@ -197,9 +211,10 @@ async fn start_broker(
     }
 }
 
-fn start_agent(
+async fn start_agent(
     place: &Place,
     broker: &str,
+    kubernetes: KubernetesSection,
     shutdown: Shutdown,
 ) -> anyhow::Result<JoinHandle<Result<(), AgentError>>> {
     let section = AgentSection {
@@ -209,9 +224,10 @@ fn start_agent(
         allow_commands: true,
         lease_seconds: LEASE_SECONDS,
         grace_seconds: GRACE_SECONDS,
+        kubernetes,
         ..AgentSection::default()
     };
-    let agent = Agent::new(section.config(agent::client(&section)?)?)?;
+    let agent = kubernetes::agent(&section, section.config(agent::client(&section)?)?).await?;
     Ok(tokio::spawn(agent.run(shutdown)))
 }
 

@@ -10,13 +10,14 @@ use serde_json::Value;
 use utoipa::PartialSchema;
 
 use crate::cli::Cli;
-use crate::config::{AgentSection, Config, TelemetrySection, show};
+use crate::config::{AgentSection, Config, KubernetesSection, TelemetrySection, show};
 
 /// The help of every command, as it is printed on a terminal of this width.
 const WIDTH: usize = 100;
 
-/// A section within a section.
+/// Sections within a section.
 const TLS: &str = "http.tls";
+const KUBERNETES: &str = "agent.kubernetes";
 
 const COMMANDS_HEAD: &str = "\
 # Commands
@@ -93,6 +94,7 @@ pub(super) fn configuration() -> String {
     section::<SweepConfig>("sweeps", &defaults, &mut page);
     section::<RetentionConfig>("retention", &defaults, &mut page);
     section::<AgentSection>("agent", &defaults, &mut page);
+    section::<KubernetesSection>(KUBERNETES, &defaults, &mut page);
     section::<TelemetrySection>("telemetry", &defaults, &mut page);
     page
 }
@@ -110,7 +112,7 @@ fn section<T: PartialSchema>(name: &str, defaults: &BTreeMap<String, Value>, pag
         .flatten();
     for (key, property) in keys {
         let path = format!("{name}.{key}");
-        if path == TLS {
+        if path == TLS || path == KUBERNETES {
             continue;
         }
         let default = match defaults.get(&path) {
