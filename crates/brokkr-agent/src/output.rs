@@ -240,3 +240,24 @@ fn acknowledge(queued: &Queued) {
 fn close(progress: &watch::Sender<Progress>) {
     progress.send_modify(|progress| progress.closed = true);
 }
+
+/// Receives what a sink was given, in tests of those that give it.
+#[cfg(test)]
+pub(crate) struct OutputProbe(mpsc::Receiver<Queued>);
+
+#[cfg(test)]
+impl OutputProbe {
+    pub(crate) fn sink() -> (OutputSink, Self) {
+        let (sender, queue) = mpsc::channel(QUEUE_CHUNKS_MAX);
+        let id = AttemptId {
+            order: uuid::Uuid::nil(),
+            attempt: 1,
+        };
+        (OutputQueue(sender).sink(id), Self(queue))
+    }
+
+    /// The next chunk; nothing once all sinks are gone.
+    pub(crate) async fn next(&mut self) -> Option<OutputChunk> {
+        self.0.recv().await.map(|queued| queued.chunk)
+    }
+}

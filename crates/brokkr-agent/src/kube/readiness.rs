@@ -150,21 +150,24 @@ fn stateful_set(set: &DynamicObject) -> Readiness {
     if of("replicas") > wanted {
         return not_ready("replicas are still going");
     }
-    let on_delete = set
+    let partition = set
         .data
-        .pointer("/spec/updateStrategy/type")
-        .is_some_and(|kind| kind == "OnDelete");
-    let revisions = (
-        set.data.pointer("/status/currentRevision"),
-        set.data.pointer("/status/updateRevision"),
-    );
-    if !on_delete && revisions.0 != revisions.1 && of("updatedReplicas") < wanted {
-        return not_ready(&format!(
-            "{} of {wanted} replicas are updated",
-            of("updatedReplicas")
-        ));
+        .pointer("/spec/updateStrategy/rollingUpdate/partition")
+        .and_then(Value::as_i64);
+    let updating = set.data.pointer("/status/currentRevision") != set.data.pointer("/status/updateRevision");
+    let to_update = wanted - partition.unwrap_or(0);
+    if updating && !updates_on_delete(set) && of("updatedReplicas") < to_update {
+        let updated = of("updatedReplicas");
+        return not_ready(&format!("{updated} of {to_update} replicas are updated"));
     }
     Readiness::Ready
+}
+
+/// Whether its pods are updated only when somebody deletes them.
+fn updates_on_delete(set: &DynamicObject) -> bool {
+    set.data
+        .pointer("/spec/updateStrategy/type")
+        .is_some_and(|kind| kind == "OnDelete")
 }
 
 fn daemon_set(set: &DynamicObject) -> Readiness {
@@ -173,11 +176,11 @@ fn daemon_set(set: &DynamicObject) -> Readiness {
     }
     let of = |field: &str| number(set, field);
     let wanted = of("desiredNumberScheduled");
-    for (field, word) in [
-        ("updatedNumberScheduled", "updated"),
-        ("numberAvailable", "available"),
-        ("numberReady", "ready"),
-    ] {
+    let updated = of("updatedNumberScheduled");
+    if updated < wanted && !updates_on_delete(set) {
+        return not_ready(&format!("{updated} of {wanted} pods are updated"));
+    }
+    for (field, word) in [("numberAvailable", "available"), ("numberReady", "ready")] {
         if of(field) < wanted {
             return not_ready(&format!("{} of {wanted} pods are {word}", of(field)));
         }
@@ -274,3 +277,6 @@ fn not_ready(why: &str) -> Readiness {
 fn failed(why: &str) -> Readiness {
     Readiness::Failed { why: why.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub(super) fn of_states(plan: &Plan, states: &[State], evidence: &Evidence) -> O
     let Some(first) = missed.first() else {
         return Outcome::Success {
             message: Some(success(plan, states)),
-            exit_code: evidence.exit_code(),
+            exit_code: evidence.exit_code_of_success(),
             result,
         };
     };

@@ -1,7 +1,5 @@
 //! What the pods of an attempt leave behind, and what it says about how the work ended.
 
-use std::cmp::Reverse;
-
 use brokkr_api::FailureClass;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
@@ -9,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Reasons of a failed pod that its node or the cluster is the cause of (kubelet `eviction`, `nodeshutdown`, `preemption`, `lifecycle`).
-const DISRUPTIONS: [&str; 9] = [
+const DISRUPTIONS: [&str; 12] = [
     "Evicted",
     "NodeLost",
     "NodeShutdown",
@@ -19,7 +17,12 @@ const DISRUPTIONS: [&str; 9] = [
     "NodeAffinity",
     "OutOfcpu",
     "OutOfmemory",
+    "OutOfpods",
+    "TopologyAffinityError",
+    "UnexpectedAdmissionError",
 ];
+/// How many pods are told of.
+const PODS_MAX: usize = 50;
 /// The condition that says so since 1.26 ("Pod disruption conditions").
 const DISRUPTION_TARGET: &str = "DisruptionTarget";
 
@@ -73,6 +76,18 @@ impl PodEvidence {
             containers: containers(&status),
             events: Vec::new(),
         }
+    }
+
+    fn is_failure(&self) -> bool {
+        self.phase == "Failed" || self.disruption.is_some() || self.failing().next().is_some()
+    }
+
+    /// When the last of its failures happened.
+    fn failed_at(&self) -> Option<&str> {
+        let ends = self
+            .failing()
+            .filter_map(|container| container.finished_at.as_deref());
+        ends.max()
     }
 
     fn failing(&self) -> impl Iterator<Item = &ContainerEvidence> {
@@ -151,6 +166,14 @@ impl ContainerEvidence {
 }
 
 impl Evidence {
+    /// Of so many pods at most [`PODS_MAX`]: those that failed before the others.
+    pub(crate) fn of(mut pods: Vec<PodEvidence>) -> Self {
+        pods.sort_by_key(|pod| (!pod.is_failure(), pod.name.clone()));
+        pods.truncate(PODS_MAX);
+        pods.sort_by(|one, other| one.name.cmp(&other.name));
+        Self { pods }
+    }
+
     /// The class of a failure that these pods are the cause of: the work's own, unless no container failed by itself and the
     /// cluster took a pod away.
     pub(crate) fn class(&self) -> FailureClass {
@@ -166,19 +189,15 @@ impl Evidence {
         }
     }
 
-    /// The container that failed last by itself, or else in a pod that was taken away.
+    /// The container that made the pod fail that failed last, if there is one by itself, else one that was taken away.
     fn culprit(&self) -> Option<(&PodEvidence, &ContainerEvidence)> {
-        let failing = self
-            .pods
-            .iter()
-            .flat_map(|pod| pod.failing().map(move |container| (pod, container)));
-        failing.max_by_key(|(pod, container)| {
-            (
-                pod.disruption.is_none(),
-                container.finished_at.clone(),
-                Reverse(container.init),
-            )
-        })
+        let failing = self.pods.iter().filter(|pod| pod.failing().next().is_some());
+        let pod = failing.max_by_key(|pod| (pod.disruption.is_none(), pod.failed_at()))?;
+        // The first failure of a pod has the others stopped. Init containers that fail beside main ones are their sidecars.
+        let first = pod
+            .failing()
+            .min_by_key(|container| (container.init, container.finished_at.as_deref()))?;
+        Some((pod, first))
     }
 
     /// What went wrong, in a sentence.
@@ -199,13 +218,17 @@ impl Evidence {
         }
     }
 
-    /// The exit code of the container that failed, or the one that all have that ended.
+    /// The exit code of the container that failed, or zero when containers have ended and none failed.
     pub(crate) fn exit_code(&self) -> Option<i64> {
-        if let Some((_, culprit)) = self.culprit() {
-            return culprit.exit_code;
+        match self.culprit() {
+            Some((_, culprit)) => culprit.exit_code,
+            None => self.exit_code_of_success(),
         }
-        let mut codes = self.ended().filter_map(|container| container.exit_code);
-        codes.next()
+    }
+
+    /// Zero, once containers have ended, whatever became of pods that were replaced.
+    pub(crate) fn exit_code_of_success(&self) -> Option<i64> {
+        self.ended().next().map(|_| 0)
     }
 
     /// The termination message of the container that ended last and left a JSON object.
@@ -289,107 +312,4 @@ fn seen_at(event: &k8s_openapi::api::core::v1::Event) -> Option<DateTime<Utc>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn evidence(pods: Vec<Value>) -> Evidence {
-        let of = |pod| PodEvidence::of(&serde_json::from_value(pod).unwrap());
-        Evidence {
-            pods: pods.into_iter().map(of).collect(),
-        }
-    }
-
-    fn pod(name: &str, status: Value) -> Value {
-        json!({ "metadata": { "name": name }, "spec": { "containers": [], "nodeName": "node-1" }, "status": status })
-    }
-
-    fn ended(name: &str, code: i32, reason: &str, message: &str) -> Value {
-        json!({
-            "name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0,
-            "state": { "terminated": {
-                "exitCode": code, "reason": reason, "message": message, "finishedAt": "2026-01-01T00:00:05Z",
-            } },
-        })
-    }
-
-    #[test]
-    fn a_container_that_exits_with_an_error_is_the_works_own_failure() {
-        let evidence = evidence(vec![pod(
-            "work-x",
-            json!({ "phase": "Failed", "containerStatuses": [ended("app", 3, "Error", "")] }),
-        )]);
-        assert_eq!(evidence.class(), FailureClass::Work);
-        assert_eq!(evidence.exit_code(), Some(3));
-        assert_eq!(
-            evidence.headline().as_deref(),
-            Some("container app of pod work-x exited with 3 (Error)")
-        );
-    }
-
-    #[test]
-    fn a_container_that_used_too_much_memory_is_the_works_own_failure() {
-        let evidence = evidence(vec![pod(
-            "work-x",
-            json!({ "phase": "Failed", "containerStatuses": [ended("app", 137, "OOMKilled", "")] }),
-        )]);
-        assert_eq!(evidence.class(), FailureClass::Work);
-        assert!(evidence.headline().unwrap().contains("137 (OOMKilled)"));
-    }
-
-    #[test]
-    fn a_pod_that_was_taken_away_is_no_fault_of_the_work() {
-        for status in [
-            json!({ "phase": "Failed", "reason": "Evicted" }),
-            json!({ "phase": "Failed", "containerStatuses": [ended("app", 137, "Error", "")],
-                "conditions": [{ "type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler" }] }),
-        ] {
-            let evidence = evidence(vec![pod("work-x", status)]);
-            assert_eq!(evidence.class(), FailureClass::Infrastructure, "{evidence:?}");
-            assert!(evidence.headline().unwrap().contains("taken away"));
-        }
-    }
-
-    #[test]
-    fn one_failure_of_the_work_itself_outweighs_an_eviction() {
-        let evidence = evidence(vec![
-            pod("work-a", json!({ "phase": "Failed", "reason": "Evicted" })),
-            pod(
-                "work-b",
-                json!({ "phase": "Failed", "containerStatuses": [ended("app", 1, "Error", "")] }),
-            ),
-        ]);
-        assert_eq!(evidence.class(), FailureClass::Work);
-        assert!(evidence.headline().unwrap().contains("work-b"));
-    }
-
-    #[test]
-    fn a_termination_message_that_is_a_json_object_is_the_result() {
-        let of = |message: &str| {
-            evidence(vec![pod(
-                "work-x",
-                json!({ "phase": "Succeeded", "containerStatuses": [ended("app", 0, "Completed", message)] }),
-            )])
-            .result()
-        };
-        assert_eq!(of("{\"version\": 43}\n"), Some(json!({ "version": 43 })));
-        assert_eq!(of("43"), None);
-        assert_eq!(of("done"), None);
-    }
-
-    #[test]
-    fn the_lines_name_pods_containers_and_messages() {
-        let evidence = evidence(vec![pod(
-            "work-x",
-            json!({ "phase": "Failed", "containerStatuses": [ended("app", 3, "Error", "no such table\n")] }),
-        )]);
-        assert_eq!(
-            evidence.lines(),
-            [
-                "pod work-x: Failed, on node node-1",
-                "  container app exited with 3 (Error): no such table"
-            ]
-        );
-    }
-}
+mod tests;

@@ -7,88 +7,120 @@ use std::time::Duration;
 use ::kube::Api;
 use ::kube::api::LogParams;
 use chrono::{DateTime, Utc};
-use futures_util::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::{Mutex, watch};
-use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, warn};
 
 use super::cursor::{Cursor, Verdict};
+use super::lines::{Batch, Lines, Piece, Then, split};
+use super::progress::{Progress, Stage, restarts_of};
+use super::seen::{Log, Seen};
 use super::tape::{Frame, Source, Tape};
+use crate::clock::Clock;
 
 /// How long to wait before a stream is opened again.
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_LONGEST: Duration = Duration::from_secs(5);
-/// The most bytes of one line; what is longer is cut into several.
-const LINE_BYTES_MAX: usize = 128 * 1024;
-/// How many lines are handed on at once.
-const LINES_MAX: usize = 256;
-
-/// How far a container is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// It has not started, or is about to start again.
-    Waiting,
-    /// It runs.
-    Running,
-    /// It has ended and does not start again.
-    Ended,
-    /// Its pod is gone, and its log with it.
-    Gone,
-}
+/// How often the log of a container that has ended may be refused before it is given up.
+const REFUSALS_MAX: u32 = 6;
 
 /// Follows one container.
 pub(super) struct Follower {
     pub(super) pods: Api<Pod>,
+    pub(super) log: Log,
     pub(super) source: Source,
     pub(super) progress: watch::Receiver<Progress>,
+    pub(super) seen: Arc<Seen>,
     pub(super) tape: Arc<Mutex<Tape>>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) cursor: Cursor,
     /// How long a request may take until it is answered.
     pub(super) limit: Duration,
 }
 
-/// A line, or a piece of one that is too long.
-#[derive(Debug, PartialEq, Eq)]
-struct Piece {
-    bytes: Vec<u8>,
-    /// It goes on with the line of the piece before.
-    continues: bool,
-}
-
-/// How reading a stream ended.
+/// How reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Read {
     /// The server said that this is all.
     Whole,
-    /// It broke off.
+    /// It broke off behind some lines.
+    Cut,
+    /// It broke off, or nothing came for too long.
     Broken,
     /// There is nothing to read yet or any more.
     Refused,
+    /// What came is of a later run of the container than was thought.
+    Restarted,
+}
+
+/// Which log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Of the run that goes on.
+    Running,
+    /// Of the run that ended last.
+    Ended,
+    /// Of the run before the last.
+    Previous,
+}
+
+/// What is known of the runs of the container, which are numbered by its restarts.
+#[derive(Debug, Clone, Copy)]
+struct Runs {
+    latest: i32,
+    /// The latest that was read to its end.
+    read: Option<i32>,
+}
+
+impl Runs {
+    fn go_on_to(&mut self, run: i32) {
+        self.latest = self.latest.max(run);
+    }
 }
 
 impl Follower {
-    /// Completes when everything that the container printed has been handed on, or is gone.
+    /// Hands on everything that the container prints, until its pod is gone.
     pub(super) async fn run(mut self) {
-        let mut wait = AGAIN_FIRST;
+        let mut runs = Runs {
+            latest: self.cursor.run(),
+            read: None,
+        };
+        let (mut wait, mut refusals) = (AGAIN_FIRST, 0);
         loop {
             let progress = *self.progress.borrow_and_update();
-            let ended = match progress {
-                Progress::Gone => return,
-                Progress::Ended => true,
-                Progress::Running => false,
-                Progress::Waiting => {
+            runs.go_on_to(progress.restarts);
+            let which = match progress.stage {
+                Stage::Gone => return self.seen.caught_up(&self.log, i32::MAX),
+                Stage::Running => Which::Running,
+                Stage::Paused => Which::Ended,
+                Stage::Waiting => {
                     if self.progress.changed().await.is_err() {
                         return;
                     }
                     continue;
                 }
             };
-            // Once the container has ended, what can be read is all there will ever be.
-            let (read, lines) = self.read(!ended).await;
-            if ended && matches!(read, Read::Whole) {
-                return;
+            self.seen.following(&self.log);
+            let begun = Instant::now();
+            let read = self.catch_up(&mut runs, which).await;
+            refusals = if read == Read::Refused { refusals + 1 } else { 0 };
+            // What can be read of a run that has ended is all there will ever be of it.
+            let has_ended = which == Which::Ended && runs.latest == progress.restarts;
+            if has_ended && (read == Read::Whole || refusals >= REFUSALS_MAX) {
+                if read != Read::Whole {
+                    self.give_up().await;
+                }
+                runs.read = Some(runs.latest);
+                refusals = 0;
+                self.seen.caught_up(&self.log, runs.latest);
+                wait = AGAIN_FIRST;
+                if self.progress.changed().await.is_err() {
+                    return;
+                }
+                continue;
             }
-            if lines > 0 {
+            if read == Read::Cut || begun.elapsed() > AGAIN_LONGEST {
                 wait = AGAIN_FIRST;
             }
             tokio::select! {
@@ -101,11 +133,49 @@ impl Follower {
         }
     }
 
-    /// Reads what is new. Answers how that ended and how many lines came.
-    async fn read(&mut self, follow: bool) -> (Read, usize) {
+    /// Reads what is left of earlier runs, then what there is of the latest.
+    async fn catch_up(&mut self, runs: &mut Runs, which: Which) -> Read {
+        if self.cursor.run() < runs.latest {
+            let left = self.read_previous(*runs).await;
+            if matches!(left, Read::Cut | Read::Broken) {
+                return left;
+            }
+            self.cursor.enter(runs.latest);
+        }
+        let read = self.read(which).await;
+        if read == Read::Restarted {
+            let restarts = self.restarts().await;
+            runs.go_on_to(restarts.unwrap_or_default());
+        }
+        read
+    }
+
+    /// Reads what is left of the run before the latest, the only other one whose log a node keeps.
+    async fn read_previous(&mut self, runs: Runs) -> Read {
+        let previous = runs.latest - 1;
+        let current = self.cursor.run();
+        let first_unread = current + i32::from(runs.read == Some(current));
+        if previous < first_unread {
+            return Read::Whole;
+        }
+        self.cursor.enter(previous);
+        if first_unread < previous {
+            self.cursor.lose();
+        }
+        let read = self.read(Which::Previous).await;
+        if read == Read::Refused {
+            self.cursor.lose();
+        }
+        read
+    }
+
+    /// Reads what is new in a log.
+    async fn read(&mut self, which: Which) -> Read {
+        let follow = which == Which::Running;
         let params = LogParams {
             container: Some(self.source.container.clone()),
             follow,
+            previous: which == Which::Previous,
             timestamps: true,
             since_time: self
                 .cursor
@@ -117,51 +187,89 @@ impl Follower {
         let opened = timeout(self.limit, self.pods.log_stream(&self.source.pod, &params)).await;
         let stream = match opened {
             Ok(Ok(stream)) => stream,
-            Ok(Err(::kube::Error::Api(status))) => {
+            Ok(Err(::kube::Error::Api(status))) if status.code < 500 && status.code != 429 => {
                 debug!(
                     pod = self.source.pod,
                     container = self.source.container,
                     code = status.code,
-                    "no log yet"
+                    "a log was refused"
                 );
-                return (Read::Refused, 0);
+                return Read::Refused;
             }
-            Ok(Err(_)) | Err(_) => return (Read::Broken, 0),
+            Ok(Err(_)) | Err(_) => return Read::Broken,
         };
-        let mut stream = pin!(stream);
-        let mut lines = 0;
-        let mut continues = false;
+        let stream = pin!(stream);
+        match follow {
+            true => self.take_all(Lines::of_following(stream), which).await,
+            false => self.take_all(Lines::of_all(stream), which).await,
+        }
+    }
+
+    async fn take_all<S>(&mut self, mut lines: Lines<S>, which: Which) -> Read
+    where
+        S: futures_util::AsyncBufRead + Unpin,
+    {
+        let mut at = None;
+        let (mut heard, mut is_readable) = (false, true);
         loop {
-            match next_lines(&mut stream, &mut continues, !follow).await {
-                Ok((read, whole)) => {
-                    lines += read.len();
-                    self.take(read).await;
-                    if whole {
-                        return (Read::Whole, lines);
-                    }
-                }
-                Err(read) => {
-                    lines += read.len();
-                    self.take(read).await;
-                    return (Read::Broken, lines);
+            let progress = self.progress.clone();
+            let Some(Batch { pieces, then }) = patiently(progress, self.limit, lines.next()).await else {
+                return Read::Broken;
+            };
+            if !heard && which != Which::Previous && self.is_of_a_later_run(&pieces).await {
+                return Read::Restarted;
+            }
+            heard |= !pieces.is_empty();
+            is_readable &= self.take(pieces, &mut at).await;
+            match then {
+                Then::More => {}
+                Then::End if is_readable => return Read::Whole,
+                Then::End => return Read::Refused,
+                Then::Broken(error) => {
+                    debug!(pod = self.source.pod, container = self.source.container, %error, "a log broke off");
+                    return if heard { Read::Cut } else { Read::Broken };
                 }
             }
         }
     }
 
-    async fn take(&mut self, lines: Vec<Piece>) {
+    /// Lines that were delivered are missing before the first that came: the node has removed them, unless the container was
+    /// started again while nobody looked.
+    async fn is_of_a_later_run(&self, pieces: &[Piece]) -> bool {
+        let Some(first) = pieces.first() else { return false };
+        let (at, text) = split(&first.bytes);
+        if !at.is_some_and(|at| self.cursor.shows_a_gap(at, text)) {
+            return false;
+        }
+        self.restarts()
+            .await
+            .is_some_and(|restarts| restarts > self.cursor.run())
+    }
+
+    /// How often the container has been started again, as the cluster knows now.
+    async fn restarts(&self) -> Option<i32> {
+        let pod = timeout(self.limit, self.pods.get_opt(&self.source.pod)).await;
+        restarts_of(&pod.ok()?.ok()??, &self.source.container)
+    }
+
+    /// `line_at` is the time of the line that the pieces go on with. False when the node says that it cannot read the log.
+    async fn take(&mut self, pieces: Vec<Piece>, line_at: &mut Option<DateTime<Utc>>) -> bool {
         let mut frames = Vec::new();
-        for line in lines {
-            let (at, text) = match (split(&line.bytes), line.continues, self.cursor.latest()) {
-                ((Some(at), text), false, _) => (at, text),
-                (_, true, Some(at)) => (at, line.bytes.as_slice()),
-                // Every line of a container has a time. This is the kubelet's own remark that it cannot read the log.
-                ((_, remark), ..) => {
-                    debug!(pod = self.source.pod, remark = %String::from_utf8_lossy(remark), "no line of the log");
-                    continue;
-                }
+        let mut is_readable = true;
+        for piece in pieces {
+            let (at, text) = match piece.begins {
+                true => split(&piece.bytes),
+                false => (*line_at, piece.bytes.as_slice()),
             };
-            let source = self.source.clone();
+            *line_at = at;
+            // Every line of a container has a time. What has none are the kubelet's own words.
+            let Some(at) = at else {
+                let words = String::from_utf8_lossy(text);
+                debug!(pod = self.source.pod, container = self.source.container, %words, "no line of the container");
+                is_readable = false;
+                continue;
+            };
+            let source = &self.source;
             match self.cursor.judge(at, text) {
                 Verdict::Known => continue,
                 Verdict::New => {}
@@ -171,123 +279,57 @@ impl Follower {
                 }),
             }
             frames.push(Frame::Line {
-                source,
+                source: source.clone(),
+                run: self.cursor.run(),
                 at,
                 text: String::from_utf8_lossy(text).into_owned(),
+                ends: piece.ends,
             });
         }
-        if !frames.is_empty() {
-            self.tape.lock().await.add(frames).await;
+        self.put(frames).await;
+        is_readable
+    }
+
+    async fn give_up(&self) {
+        warn!(
+            pod = self.source.pod,
+            container = self.source.container,
+            "the cluster refuses the log of a container"
+        );
+        self.put(vec![Frame::Gap {
+            source: self.source.clone(),
+            at: self.clock.now(),
+        }])
+        .await;
+    }
+
+    /// What is put is put whole, even if nobody waits for it any more.
+    async fn put(&self, frames: Vec<Frame>) {
+        if frames.is_empty() {
+            return;
         }
+        let tape = Arc::clone(&self.tape);
+        let put = tokio::spawn(async move { tape.lock().await.add(frames).await });
+        // It fails only when the agent ends.
+        let _ = put.await;
     }
 }
 
-/// The lines that are there, at least one, and whether these were the last. `continues` says whether the next piece goes on
-/// with the last one, `rest` whether a last line without an end counts. In the error case the stream broke off behind them.
-async fn next_lines<S>(
-    stream: &mut S,
-    continues: &mut bool,
-    rest: bool,
-) -> Result<(Vec<Piece>, bool), Vec<Piece>>
-where
-    S: AsyncBufRead + Unpin,
-{
-    let mut lines = Vec::new();
-    let mut line = Vec::new();
-    loop {
-        let Ok(buffer) = stream.fill_buf().await else {
-            return Err(lines);
-        };
-        if buffer.is_empty() {
-            if rest && !line.is_empty() {
-                lines.push(Piece {
-                    bytes: line,
-                    continues: *continues,
-                });
-            }
-            return Ok((lines, true));
-        }
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let length = end
-            .map_or(buffer.len(), |end| end + 1)
-            .min(LINE_BYTES_MAX.saturating_sub(line.len()).max(1));
-        line.extend_from_slice(&buffer[..length]);
-        let more = length < buffer.len();
-        stream.consume_unpin(length);
-        let complete = line.last() == Some(&b'\n');
-        if complete || line.len() >= LINE_BYTES_MAX {
-            if complete {
-                line.pop();
-            }
-            let bytes = std::mem::take(&mut line);
-            lines.push(Piece {
-                bytes,
-                continues: *continues,
-            });
-            *continues = !complete;
-        }
-        if line.is_empty() && !lines.is_empty() && (!more || lines.len() >= LINES_MAX) {
-            return Ok((lines, false));
-        }
-    }
-}
-
-/// The time of a line and what follows it (`timestamps=true`: RFC 3339 with nanoseconds, a space, the text).
-fn split(line: &[u8]) -> (Option<DateTime<Utc>>, &[u8]) {
-    let parsed = line.iter().position(|byte| *byte == b' ').and_then(|space| {
-        let time = std::str::from_utf8(&line[..space]).ok()?;
-        let at = DateTime::parse_from_rfc3339(time).ok()?;
-        Some((at.to_utc(), &line[space + 1..]))
-    });
-    match parsed {
-        Some((at, text)) => (Some(at), text),
-        None => (None, line),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::io::Cursor as Bytes;
-
-    use super::*;
-
-    async fn all(text: &str, rest: bool) -> (Vec<String>, bool) {
-        let mut stream = Bytes::new(text.as_bytes().to_vec());
-        let mut all = Vec::new();
-        let mut continues = false;
-        loop {
-            let (lines, whole) = next_lines(&mut stream, &mut continues, rest).await.unwrap();
-            all.extend(
-                lines
-                    .into_iter()
-                    .map(|line| String::from_utf8(line.bytes).unwrap()),
-            );
-            if whole {
-                return (all, whole);
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_line_that_was_cut_off_counts_only_at_the_true_end() {
-        assert_eq!(all("one\ntwo", false).await.0, ["one"]);
-        assert_eq!(all("one\ntwo", true).await.0, ["one", "two"]);
-        assert_eq!(all("\n\n", true).await.0, ["", ""]);
-    }
-
-    #[tokio::test]
-    async fn a_line_without_end_does_not_fill_the_memory() {
-        let long = "x".repeat(3 * LINE_BYTES_MAX);
-        let (lines, _) = all(&long, true).await;
-        assert_eq!(lines.len(), 3);
-    }
-
-    #[test]
-    fn the_time_is_taken_off_a_line() {
-        let (at, text) = split(b"2026-01-02T03:04:05.123456789Z hello world");
-        assert_eq!(at.unwrap().timestamp_subsec_nanos(), 123_456_789);
-        assert_eq!(text, b"hello world");
-        let (at, text) = split(b"no time here");
-        assert_eq!((at, text), (None, b"no time here".as_slice()));
+/// What comes next, unless nothing comes for so long that the connection may be lost: not long once the container has gone on.
+async fn patiently<T>(
+    mut progress: watch::Receiver<Progress>,
+    limit: Duration,
+    next: impl Future<Output = T>,
+) -> Option<T> {
+    let before = *progress.borrow_and_update();
+    let after_a_change = async {
+        // Without a sender nothing changes any more.
+        let _ = progress.wait_for(|now| *now != before).await;
+        sleep(limit).await;
+    };
+    tokio::select! {
+        next = next => Some(next),
+        () = after_a_change => None,
+        () = sleep(limit * 2) => None,
     }
 }

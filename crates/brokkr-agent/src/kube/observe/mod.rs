@@ -1,10 +1,16 @@
 //! The pods of an attempt: their output, what keeps them from running, and the evidence they leave.
 
+mod afterwards;
 mod cursor;
 mod evidence;
+mod lines;
 mod logs;
 mod pods;
+mod progress;
+mod seen;
 mod tape;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 pub(crate) use evidence::Evidence;
@@ -24,7 +30,8 @@ use crate::clock::Clock;
 use crate::kube::Cluster;
 use crate::output::OutputSink;
 use cursor::Cursor;
-use pods::{Seen, Watcher};
+use pods::Watcher;
+use seen::Seen;
 use tape::{Frame, Source, Tape};
 
 /// Where the pods of an attempt are.
@@ -43,8 +50,8 @@ pub(crate) struct Observer {
     tape: Arc<Mutex<Tape>>,
     clock: Arc<dyn Clock>,
     selections: Vec<PodSelection>,
-    /// One for each selection; they end with this value.
-    watchers: JoinSet<()>,
+    /// Ends with this value.
+    watching: JoinSet<()>,
 }
 
 impl Observer {
@@ -60,41 +67,23 @@ impl Observer {
     ) -> Self {
         let seen = Arc::new(Seen::new(selections.len()));
         let tape = Arc::new(Mutex::new(Tape::blank(output, output_bytes_max)));
-        let mut watchers = JoinSet::new();
-        let selections_of_task = selections.clone();
-        let (cluster_of_task, seen_by_task, tape_of_task) =
-            (cluster.clone(), Arc::clone(&seen), Arc::clone(&tape));
-        watchers.spawn(async move {
-            // What is on the tape comes first, and says where each log goes on.
-            let frames = match keep {
-                Some(directory) => tape_of_task.lock().await.load(&directory).await,
-                None => Vec::new(),
-            };
-            let mut cursors = Some(cursors(&frames));
-            let mut watchers = JoinSet::new();
-            for (index, selection) in selections_of_task.into_iter().enumerate() {
-                let watcher = Watcher {
-                    cluster: cluster_of_task.clone(),
-                    selection,
-                    index,
-                    seen: Arc::clone(&seen_by_task),
-                    tape: Arc::clone(&tape_of_task),
-                    cursors: match index {
-                        0 => cursors.take().unwrap_or_default(),
-                        _ => self::cursors(&frames),
-                    },
-                };
-                watchers.spawn(watcher.run());
-            }
-            while watchers.join_next().await.is_some() {}
+        let watchers = selections.iter().enumerate().map(|(index, selection)| Watcher {
+            cluster: cluster.clone(),
+            selection: selection.clone(),
+            index,
+            seen: Arc::clone(&seen),
+            tape: Arc::clone(&tape),
+            clock: Arc::clone(&clock),
+            cursors: BTreeMap::new(),
         });
+        let watching = watch(watchers.collect(), Arc::clone(&tape), keep);
         Self {
             cluster: cluster.clone(),
             seen,
             tape,
             clock,
             selections,
-            watchers,
+            watching: JoinSet::from_iter([watching]),
         }
     }
 
@@ -125,37 +114,60 @@ impl Observer {
     pub(crate) async fn finish(mut self, limit: Duration) -> Evidence {
         self.seen.ask();
         let drained = timeout(limit, async {
-            let expected = pods::refresh(&self.cluster, &self.selections, &self.seen).await;
+            let expected = afterwards::refresh(&self.cluster, &self.selections, &self.seen).await;
             self.seen.drained(&expected).await;
         });
         if drained.await.is_err() {
             warn!("the last output of an attempt did not come in time");
         }
-        self.watchers.shutdown().await;
-        let last = timeout(limit, async {
-            self.tape.lock().await.finish(self.clock.now()).await
-        });
-        if last.await.is_err() {
+        self.watching.shutdown().await;
+        let (tape, at) = (Arc::clone(&self.tape), self.clock.now());
+        // It goes on in the background where the broker takes too long.
+        let last = tokio::spawn(async move { tape.lock().await.finish(at).await });
+        if timeout(limit, last).await.is_err() {
             warn!("the broker did not take the last output of an attempt in time");
         }
-        let _ = timeout(limit, pods::refresh(&self.cluster, &self.selections, &self.seen)).await;
-        let events = timeout(limit, pods::events(&self.cluster, &self.seen))
-            .await
-            .unwrap_or_default();
-        self.seen.evidence(events)
+        let asked = timeout(limit, async {
+            afterwards::refresh(&self.cluster, &self.selections, &self.seen).await;
+            afterwards::events(&self.cluster, &self.seen).await
+        });
+        self.seen.evidence(asked.await.unwrap_or_default())
     }
+}
+
+async fn watch(watchers: Vec<Watcher>, tape: Arc<Mutex<Tape>>, keep: Option<PathBuf>) {
+    // What is on the tape comes first, and says where each log goes on.
+    let frames = match keep {
+        Some(directory) => tape.lock().await.load(&directory).await,
+        None => Vec::new(),
+    };
+    let each = watchers.into_iter().map(|watcher| {
+        let watcher = Watcher {
+            cursors: cursors(&frames),
+            ..watcher
+        };
+        watcher.run()
+    });
+    JoinSet::from_iter(each.collect::<Vec<_>>()).join_all().await;
 }
 
 /// Where the log of each container goes on behind these frames.
 fn cursors(frames: &[Frame]) -> BTreeMap<Source, Cursor> {
     let mut cursors: BTreeMap<Source, Cursor> = BTreeMap::new();
     for frame in frames {
-        if let Frame::Line { source, at, text } = frame {
-            cursors
-                .entry(source.clone())
-                .or_default()
-                .judge(*at, text.as_bytes());
-        }
+        let Frame::Line {
+            source,
+            run,
+            at,
+            text,
+            ..
+        } = frame
+        else {
+            continue;
+        };
+        let cursor = cursors.entry(source.clone()).or_default();
+        cursor.enter(*run);
+        cursor.judge(*at, text.as_bytes());
     }
     cursors
 }

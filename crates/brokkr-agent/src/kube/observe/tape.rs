@@ -4,10 +4,11 @@
 //! it ends. Without the tape, in a state directory that did not survive, the logs are read again from their beginning.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use brokkr_api::stream;
 use chrono::{DateTime, Utc};
@@ -18,6 +19,10 @@ use crate::output::OutputSink;
 
 /// The file in the directory of an attempt.
 const FILE: &str = "tape.jsonl";
+/// What a frame in memory takes beside its text, roughly.
+const FRAME_BYTES: u64 = 256;
+/// The most that is kept of the end of an output, which has to fit into memory.
+const TAIL_BYTES_MAX: u64 = 1024 * 1024;
 
 /// One container of one pod.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,15 +31,26 @@ pub(super) struct Source {
     pub(super) container: String,
 }
 
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pod, self.container)
+    }
+}
+
 /// Something that happened to the output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Frame {
-    /// A line of a container.
+    /// A line of a container, or a part of one.
     Line {
         source: Source,
+        /// Which run of the container printed it.
+        run: i32,
         at: DateTime<Utc>,
+        /// Without the end of the line.
         text: String,
+        /// The line ends here.
+        ends: bool,
     },
     /// Lines of a container are gone.
     Gap { source: Source, at: DateTime<Utc> },
@@ -48,6 +64,8 @@ pub(super) struct Tape {
     file: Option<File>,
     /// Whose output came last.
     source: Option<Source>,
+    /// It ended in the middle of a line.
+    is_mid_line: bool,
     head_room: u64,
     tail_room: u64,
     head_closed: bool,
@@ -59,12 +77,13 @@ pub(super) struct Tape {
 impl Tape {
     /// An empty tape that is kept nowhere, for an output of which at most so many bytes are handed on.
     pub(super) fn blank(output: OutputSink, bytes_max: u64) -> Self {
-        // Both ends of an output are what people look at; the end has to fit into memory.
-        let tail_room = (bytes_max / 16).min(1024 * 1024);
+        // Both ends of an output are what people look at.
+        let tail_room = (bytes_max / 16).min(TAIL_BYTES_MAX);
         Self {
             output,
             file: None,
             source: None,
+            is_mid_line: false,
             head_room: bytes_max - tail_room,
             tail_room,
             head_closed: false,
@@ -111,7 +130,8 @@ impl Tape {
     }
 
     fn cut_tail(&mut self) {
-        while self.tail_bytes > self.tail_room
+        let memory_max = 8 * TAIL_BYTES_MAX;
+        while (self.tail_bytes > self.tail_room || self.tail.len() as u64 * FRAME_BYTES > memory_max)
             && let Some(oldest) = self.tail.pop_front()
         {
             self.tail_bytes -= size(&oldest);
@@ -151,36 +171,52 @@ impl Tape {
     }
 
     async fn play(&mut self, frames: &[Frame]) {
-        let mut pending: Option<(DateTime<Utc>, String)> = None;
+        let mut pending = None;
         for frame in frames {
             match frame {
-                Frame::Line { source, at, text } if self.source.as_ref() == Some(source) => {
+                Frame::Line {
+                    source,
+                    at,
+                    text,
+                    ends,
+                    ..
+                } => {
+                    if self.source.as_ref() != Some(source) {
+                        self.push(pending.take()).await;
+                        let header = format!("==> {source} <==\n");
+                        self.say(*at, header).await;
+                        self.source = Some(source.clone());
+                    }
                     let (_, lines) = pending.get_or_insert_with(|| (*at, String::new()));
                     lines.push_str(text);
-                    lines.push('\n');
-                }
-                Frame::Line { source, at, text } => {
-                    self.push(pending.take()).await;
-                    let header = format!("==> {}/{} <==\n", source.pod, source.container);
-                    self.source = Some(source.clone());
-                    self.output.push(stream::SYSTEM, *at, header).await;
-                    pending = Some((*at, format!("{text}\n")));
+                    if *ends {
+                        lines.push('\n');
+                    }
+                    self.is_mid_line = !ends;
                 }
                 Frame::Gap { source, at } => {
                     self.push(pending.take()).await;
-                    let (pod, container) = (&source.pod, &source.container);
                     let marker =
-                        format!("[output of {pod}/{container} is missing here: the node has removed it]\n");
-                    self.output.push(stream::SYSTEM, *at, marker).await;
+                        format!("[output of {source} is missing here: its node does not have it any more]\n");
+                    self.say(*at, marker).await;
                 }
                 Frame::Omitted { bytes, at } => {
                     self.push(pending.take()).await;
                     let marker = format!("[{bytes} bytes of output were left out here]\n");
-                    self.output.push(stream::SYSTEM, *at, marker).await;
+                    self.say(*at, marker).await;
                 }
             }
         }
         self.push(pending).await;
+    }
+
+    /// Adds a line of our own.
+    async fn say(&mut self, at: DateTime<Utc>, line: String) {
+        let line = match std::mem::take(&mut self.is_mid_line) {
+            true => format!("\n{line}"),
+            false => line,
+        };
+        self.output.push(stream::SYSTEM, at, line).await;
     }
 
     async fn push(&self, lines: Option<(DateTime<Utc>, String)>) {
@@ -192,7 +228,7 @@ impl Tape {
 
 fn size(frame: &Frame) -> u64 {
     match frame {
-        Frame::Line { text, .. } => text.len() as u64 + 1,
+        Frame::Line { text, ends, .. } => text.len() as u64 + u64::from(*ends),
         Frame::Gap { .. } | Frame::Omitted { .. } => 0,
     }
 }
@@ -200,13 +236,12 @@ fn size(frame: &Frame) -> u64 {
 /// The file, ready for more, and the frames in it. A last one that was not written to its end is cut off.
 fn load(directory: &Path) -> io::Result<(File, Vec<Frame>)> {
     fs::create_dir_all(directory)?;
-    let path: PathBuf = directory.join(FILE);
     let file = OpenOptions::new()
         .read(true)
         .append(true)
         .create(true)
         .mode(0o600)
-        .open(path)?;
+        .open(directory.join(FILE))?;
     let mut frames = Vec::new();
     let mut length = 0;
     let mut reader = BufReader::new(&file);
@@ -225,3 +260,6 @@ fn load(directory: &Path) -> io::Result<(File, Vec<Frame>)> {
     file.set_len(length)?;
     Ok((file, frames))
 }
+
+#[cfg(test)]
+mod tests;
