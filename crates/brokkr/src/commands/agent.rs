@@ -87,6 +87,10 @@ struct RunArgs {
     #[arg(long, value_name = "SECONDS")]
     wait_seconds: Option<i64>,
 
+    /// After the first signal, how long running work may go on before it is stopped as if by a second one
+    #[arg(long, value_name = "SECONDS")]
+    drain_seconds: Option<u64>,
+
     /// Between asking a command or a pod to stop and forcing it [default: 10]
     #[arg(long, value_name = "SECONDS")]
     grace_seconds: Option<u64>,
@@ -110,6 +114,7 @@ impl RunArgs {
             state_dir,
             lease_seconds,
             wait_seconds,
+            drain_seconds,
             grace_seconds,
             policy_file,
             kubernetes,
@@ -129,6 +134,7 @@ impl RunArgs {
             .set("agent", "state_dir", state_dir)
             .set("agent", "lease_seconds", lease_seconds)
             .set("agent", "wait_seconds", wait_seconds)
+            .set("agent", "drain_seconds", drain_seconds)
             .set("agent", "grace_seconds", grace_seconds)
             .set("agent", "policy_file", policy_file)
             .set("agent", "kubernetes", kubernetes.given());
@@ -149,17 +155,28 @@ pub(crate) async fn run(args: Args, telemetry: &Telemetry) -> anyhow::Result<Exi
     let agent = kubernetes::agent(&section, section.config(client)?).await?;
     let mut signals = Signals::listen()?;
     let (trigger, shutdown) = Shutdown::new();
-    tokio::spawn(async move { escalate(&mut signals, &trigger).await });
+    let drain = section.drain_seconds.map(Duration::from_secs);
+    tokio::spawn(async move { escalate(&mut signals, &trigger, drain).await });
     agent.run(shutdown).await?;
     Ok(Exit::Succeeded)
 }
 
-async fn escalate(signals: &mut Signals, trigger: &ShutdownTrigger) {
-    loop {
-        signals.next().await;
-        info!("asked to stop; once more stops what still runs");
-        trigger.escalate();
+/// Passes signals on. A supervisor that gives only one may have set how long running work has after it.
+async fn escalate(signals: &mut Signals, trigger: &ShutdownTrigger, drain: Option<Duration>) {
+    signals.next().await;
+    info!("asked to stop; once more stops what still runs");
+    trigger.escalate();
+    let drained = async {
+        match drain {
+            Some(drain) => tokio::time::sleep(drain).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = drained => info!("the time to finish running work has passed"),
+        _ = signals.next() => {}
     }
+    trigger.escalate();
 }
 
 /// A client whose requests may last as long as the agent waits for work.

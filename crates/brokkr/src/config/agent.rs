@@ -49,6 +49,9 @@ pub(crate) struct AgentSection {
     pub(crate) lease_seconds: i64,
     /// How long a request for work waits when there is none, in seconds: 0 to 60.
     pub(crate) wait_seconds: i64,
+    /// How long running work may go on after the first signal, before it is stopped as if by a second one, in seconds: commands
+    /// are ended, work on a cluster is left to the next process. Without it, until it ends.
+    pub(crate) drain_seconds: Option<u64>,
     /// Between asking a command or a pod to stop and forcing it, in seconds.
     pub(crate) grace_seconds: u64,
     /// The most output that is kept of one order, in bytes. What goes beyond is cut out of the middle, visibly.
@@ -75,6 +78,7 @@ impl Default for AgentSection {
             slots: 4,
             lease_seconds: 30,
             wait_seconds: 20,
+            drain_seconds: None,
             grace_seconds: 10,
             output_bytes_max: 12 * 1024 * 1024,
             orphan_seconds: 60,

@@ -87,6 +87,8 @@ impl Installation {
             ("broker".to_owned(), self.broker.clone().into()),
             ("pak_file".to_owned(), "/etc/brokkr/pak/pak".into()),
             ("state_dir".to_owned(), "/var/lib/brokkr/agent".into()),
+            // A pod that is stopped gets one signal, and work in the cluster goes on without the agent.
+            ("drain_seconds".to_owned(), 5.into()),
             ("policy_file".to_owned(), "/etc/brokkr/agent/policy.yaml".into()),
         ]);
         if self.ca.is_some() {

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use crate::world::World;
 
-fn kustomization(name: &str) -> PathBuf {
+pub(crate) fn kustomization(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../deploy/kustomize")
         .join(name)
 }
 
 /// Every object that a kustomization renders to.
-fn rendered(name: &str) -> Vec<Value> {
+pub(crate) fn rendered(name: &str) -> Vec<Value> {
     let output = Command::new("kubectl")
         .arg("kustomize")
         .arg(kustomization(name))
@@ -29,7 +29,7 @@ fn rendered(name: &str) -> Vec<Value> {
     documents(&String::from_utf8(output.stdout).expect("YAML is text"))
 }
 
-fn documents(yaml: &str) -> Vec<Value> {
+pub(crate) fn documents(yaml: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(yaml).expect("it is YAML")
 }
 
@@ -88,6 +88,18 @@ fn every_pod_keeps_to_the_restricted_profile_and_has_probes_and_bounds() {
         assert!(container["startupProbe"].is_object(), "{name}");
         assert!(container["resources"]["requests"]["memory"].is_string(), "{name}");
         assert!(container["resources"]["limits"]["memory"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn every_right_is_bound_to_the_agents_own_service_account() {
+    for name in ["agent/base", "agent/cluster-wide"] {
+        for object in rendered(name) {
+            for subject in object["subjects"].as_array().into_iter().flatten() {
+                assert_eq!(subject["name"], "brokkr-agent", "{object}");
+                assert_eq!(subject["namespace"], "brokkr-agent", "{object}");
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use brokkr_agent::{AgentError, Shutdown, ShutdownTrigger};
-use brokkr_api::{CreateWorkOrder, PakText, TargetingRequest};
+use brokkr_api::{Cancel, CreateWorkOrder, ListWorkOrders, PakText, TargetingRequest, WorkOrderStatus};
 use brokkr_broker::config::{AdminConfig, BrokerConfig, DatabaseConfig, HttpConfig};
 use brokkr_broker::{Broker, RunningBroker, StartError};
 use brokkr_client::Client;
@@ -160,7 +160,10 @@ impl Dev {
         if told_to_stop && exit.is_none() && !orders.is_empty() {
             eprintln!("\nRunning commands may finish; Ctrl-C again stops them.");
         }
-        let drain = drain(&mut self.agent, &self.trigger, &mut self.signals);
+        // Nobody would ever adopt what an agent leaves in the cluster whose state is thrown away.
+        let forgets = self.has_cluster && !self.place.is_found();
+        let cancelling = forgets.then_some(&self.client);
+        let drain = drain(&mut self.agent, &self.trigger, &mut self.signals, cancelling);
         tokio::pin!(drain);
         // The output of what still runs goes on being shown.
         while exit.is_none() && !orders.is_empty() {
@@ -253,19 +256,42 @@ async fn submit_all(client: &Client, agent: Uuid, documents: &[Document]) -> any
     Ok(follow::named(orders.into_iter()))
 }
 
-/// Lets running commands finish, and stops them when a second signal comes.
+/// Lets running work finish, and stops it when a second signal comes: by cancelling its orders where `cancelling` says so.
 async fn drain(
     agent: &mut JoinHandle<Result<(), AgentError>>,
     trigger: &ShutdownTrigger,
     signals: &mut Signals,
+    mut cancelling: Option<&Client>,
 ) -> anyhow::Result<()> {
     trigger.escalate();
     loop {
         tokio::select! {
             ended = &mut *agent => return ended.context("the agent panicked")?.context("the agent failed"),
-            () = signals.next() => trigger.escalate(),
+            () = signals.next() => match cancelling.take() {
+                Some(client) => {
+                    eprintln!("\nStopping what runs on the cluster; Ctrl-C again leaves it there.");
+                    cancel_all(client).await?;
+                }
+                None => trigger.escalate(),
+            }
         }
     }
+}
+
+async fn cancel_all(client: &Client) -> anyhow::Result<()> {
+    let held = ListWorkOrders {
+        status: Some(WorkOrderStatus::Claimed),
+        ..ListWorkOrders::default()
+    };
+    let why = Cancel {
+        reason: Some("brokkr dev was stopped".to_owned()),
+    };
+    let orders = client.work_orders(&held).await?.items;
+    for order in orders {
+        // One that has ended meanwhile needs no cancelling.
+        let _ = client.cancel_work_order(order.id, &why).await;
+    }
+    Ok(())
 }
 
 fn agent_ended(ended: Result<Result<(), AgentError>, tokio::task::JoinError>) -> anyhow::Error {

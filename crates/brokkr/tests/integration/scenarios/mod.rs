@@ -5,6 +5,7 @@
 
 mod adoption;
 mod cluster;
+mod deployment;
 mod jobs;
 mod manifests;
 mod refusals;
