@@ -8,35 +8,42 @@ use brokkr_testkit_postgres::{Server, ServerMissing};
 use crate::steps::{run, say};
 
 /// Debian's package would start a server of its own on the default port; nobody asked for that.
-const SCRIPT: &str = "
-set -eu
+const NO_SERVER_OF_ITS_OWN: &str = "
 mkdir -p /etc/postgresql-common/createcluster.d
 echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/brokkr-tests.conf
-export DEBIAN_FRONTEND=noninteractive
-apt-get -qq -o DPkg::Lock::Timeout=300 update
-apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends postgresql
 ";
 
 /// Installs the PostgreSQL server.
 pub(crate) fn postgres() -> anyhow::Result<()> {
-    if !succeeds("apt-get", &["--version"]) {
+    if !package("postgresql", NO_SERVER_OF_ITS_OWN)? {
         bail!(ServerMissing);
     }
-    let mut command = match as_root() {
-        Some(command) => command,
-        None => bail!(ServerMissing),
+    Server::find()?;
+    Ok(())
+}
+
+/// Installs a package of Debian's, after some preparation. Answers false where we may not.
+pub(crate) fn package(name: &str, preparation: &str) -> anyhow::Result<bool> {
+    let Some(mut command) = as_root().filter(|_| succeeds("apt-get", &["--version"])) else {
+        return Ok(false);
     };
-    say("no PostgreSQL server is installed; installing Debian's package postgresql");
+    say(&format!("installing Debian's package {name}"));
+    let script = format!(
+        "set -eu
+        {preparation}
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get -qq -o DPkg::Lock::Timeout=300 update
+        apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends {name}"
+    );
     let status = run(command
-        .args(["sh", "-c", SCRIPT])
+        .args(["sh", "-c", &script])
         .stdin(Stdio::null())
         .stdout(Stdio::null()))?;
     ensure!(
         status.success(),
-        "apt-get could not install postgresql; its reason is above"
+        "apt-get could not install {name}; its reason is above"
     );
-    Server::find()?;
-    Ok(())
+    Ok(true)
 }
 
 /// A command that runs its arguments as root without asking for a password, if we may.

@@ -3,6 +3,7 @@
 mod check;
 mod cluster;
 mod install;
+mod kubectl;
 mod selection;
 mod steps;
 mod test;

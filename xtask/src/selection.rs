@@ -33,8 +33,8 @@ impl Selection {
         self.filters.extend(words.cloned());
     }
 
-    /// The arguments of `cargo test`.
-    pub(crate) fn cargo_arguments(&self, has_library: impl Fn(&str) -> bool) -> Vec<String> {
+    /// The arguments of `cargo test`, with more for the tests themselves.
+    pub(crate) fn cargo_arguments(&self, has_library: impl Fn(&str) -> bool, more: &[&str]) -> Vec<String> {
         let mut arguments = Vec::new();
         for package in &self.packages {
             arguments.extend(["--package".into(), package.clone()]);
@@ -52,9 +52,11 @@ impl Selection {
         if self.suites.contains(&Suite::Integration) {
             arguments.extend(["--test".into(), "*".into()]);
         }
-        if !self.filters.is_empty() {
+        let more = more.iter().map(ToString::to_string);
+        let for_tests: Vec<_> = self.filters.iter().cloned().chain(more).collect();
+        if !for_tests.is_empty() {
             arguments.push("--".into());
-            arguments.extend(self.filters.iter().cloned());
+            arguments.extend(for_tests);
         }
         arguments
     }
@@ -62,6 +64,13 @@ impl Selection {
     /// Whether any of the tests may ask for PostgreSQL. Tests beside the code need no server.
     pub(crate) fn wants_postgres(&self) -> bool {
         self.suites != [Suite::Unit]
+    }
+
+    /// Whether any of the tests may render a kustomization. They are in the `brokkr` crate.
+    pub(crate) fn wants_kubectl(&self) -> bool {
+        let of_the_crate =
+            self.packages.is_empty() || self.packages.iter().any(|package| package == "brokkr");
+        self.suites != [Suite::Unit] && of_the_crate
     }
 }
 
@@ -78,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_suite_a_crate_and_a_filter_run_just_those_tests() {
-        let arguments = selection(&["integration", "brokkr-broker", "work_orders"]).cargo_arguments(|_| true);
+        let arguments =
+            selection(&["integration", "brokkr-broker", "work_orders"]).cargo_arguments(|_| true, &[]);
         assert_eq!(
             arguments.join(" "),
             "--package brokkr-broker --test * -- work_orders"
@@ -87,7 +97,7 @@ mod tests {
 
     #[test]
     fn no_word_runs_everything() {
-        assert_eq!(selection(&[]).cargo_arguments(|_| true), ["--workspace"]);
+        assert_eq!(selection(&[]).cargo_arguments(|_| true, &[]), ["--workspace"]);
     }
 
     #[test]
@@ -101,7 +111,7 @@ mod tests {
     fn unit_tests_of_a_crate_without_library_are_those_of_its_program() {
         let selection = selection(&["unit", "brokkr"]);
         assert_eq!(
-            selection.cargo_arguments(|_| false),
+            selection.cargo_arguments(|_| false, &[]),
             ["--package", "brokkr", "--bins"]
         );
         assert!(!selection.wants_postgres());

@@ -8,6 +8,7 @@ use brokkr_testkit_postgres::{Cluster, Server};
 
 use crate::cluster;
 use crate::install;
+use crate::kubectl;
 use crate::selection::{Selection, Suite};
 use crate::steps::{self, cargo, exit_code, root, say};
 
@@ -32,6 +33,9 @@ pub(crate) struct Arguments {
     /// A PostgreSQL server to use instead of a throwaway one; its user must be able to create databases.
     #[arg(long, env = SERVER_URL, hide_env_values = true)]
     postgres_url: Option<String>,
+    /// Leave out the tests that render kustomizations with kubectl.
+    #[arg(long)]
+    no_kubectl: bool,
     #[command(flatten)]
     cluster: cluster::Arguments,
 }
@@ -42,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         suite,
         package,
         postgres_url,
+        no_kubectl,
         cluster,
     } = arguments;
     if cluster.is_wanted() {
@@ -61,7 +66,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let url = postgres_url.as_deref().or(server.as_ref().map(Cluster::url));
 
     let mut command = cargo(&["test", "--locked", "--no-fail-fast"]);
-    command.args(selection.cargo_arguments(has_library));
+    let left_out: &[&str] = match selection.wants_kubectl() {
+        true => kubectl::left_out(*no_kubectl)?,
+        false => &[],
+    };
+    command.args(selection.cargo_arguments(has_library, left_out));
     if let Some(url) = url {
         command.env(SERVER_URL, url);
     }

@@ -19,6 +19,12 @@ pub const AGENT: &str = "brokkr.io/agent";
 /// The document of the order that the object comes from, counted from 1.
 pub const DOCUMENT: &str = "brokkr.io/document";
 
+/// The attempt that an object was created for, and the agent that created it. Unlike the labels these never change: another agent
+/// may answer for the object later.
+pub const CREATED_FOR: &str = "brokkr.io/created-for";
+/// See [`CREATED_FOR`].
+pub const CREATED_BY: &str = "brokkr.io/created-by";
+
 /// What an object of an attempt is labelled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
@@ -43,6 +49,14 @@ impl Owner {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
+    }
+
+    /// What stays true of the object whoever answers for it.
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (CREATED_FOR.to_owned(), self.id.to_string()),
+            (CREATED_BY.to_owned(), self.agent.to_string()),
+        ])
     }
 
     /// Whether these labels are those of the same document of the same attempt, whichever agent made the object.

@@ -33,7 +33,7 @@ pub(crate) fn build_run(
     }
     json!({
         "apiVersion": SHIPWRIGHT, "kind": "BuildRun",
-        "metadata": { "name": name, "labels": owner.labels() },
+        "metadata": { "name": name, "labels": owner.labels(), "annotations": owner.annotations() },
         "spec": spec,
     })
 }

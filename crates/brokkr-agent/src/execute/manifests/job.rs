@@ -1,5 +1,7 @@
 //! Jobs as they are created: for one attempt, and never longer than it may take.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, ManifestError, Name};
@@ -15,6 +17,9 @@ const CONTROLLER_LABELS: [&str; 4] = [
     "batch.kubernetes.io/controller-uid",
     "batch.kubernetes.io/job-name",
 ];
+/// What the metadata of an object may be extended with, and what is wrong when it cannot be.
+const LABELS: (&str, &str) = ("labels", "has labels that are not a mapping");
+const ANNOTATIONS: (&str, &str) = ("annotations", "has annotations that are not a mapping");
 /// The longest name of an object (`k8s.io/apimachinery/pkg/util/validation`, `DNS1123SubdomainMaxLength`).
 const NAME_CHARS_MAX: usize = 253;
 
@@ -38,6 +43,7 @@ pub(super) fn prepare(
     };
     job.remove("status");
     label(document, job, "", owner)?;
+    extend(document, job, "", ANNOTATIONS, owner.annotations())?;
     let spec = mapping(document, job, "spec")?;
     if spec.remove("selector").is_some() {
         notes.push("spec.selector was left out, since the cluster makes it".to_owned());
@@ -105,22 +111,34 @@ fn label(
     path: &str,
     owner: &Owner,
 ) -> Result<(), ManifestError> {
-    let mut labelled = object;
-    for name in ["metadata", "labels"] {
-        let inner = labelled.entry(name).or_insert(Value::Null);
+    let labelled = extend(document, object, path, LABELS, owner.labels())?;
+    for left_over in CONTROLLER_LABELS {
+        labelled.remove(left_over);
+    }
+    Ok(())
+}
+
+/// Adds to the labels or the annotations of an object, and answers all of them.
+fn extend<'object>(
+    document: &Document,
+    object: &'object mut Map<String, Value>,
+    path: &str,
+    (what, problem): (&str, &'static str),
+    more: BTreeMap<String, String>,
+) -> Result<&'object mut Map<String, Value>, ManifestError> {
+    let mut extended = object;
+    for name in ["metadata", what] {
+        let inner = extended.entry(name).or_insert(Value::Null);
         if inner.is_null() {
             *inner = json!({});
         }
         let Value::Object(inner) = inner else {
-            return Err(document.field_error(format!("{path}metadata"), "has labels that are not a mapping"));
+            return Err(document.field_error(format!("{path}metadata"), problem));
         };
-        labelled = inner;
+        extended = inner;
     }
-    for left_over in CONTROLLER_LABELS {
-        labelled.remove(left_over);
-    }
-    labelled.extend(owner.labels().into_iter().map(|(key, value)| (key, value.into())));
-    Ok(())
+    extended.extend(more.into_iter().map(|(key, value)| (key, value.into())));
+    Ok(extended)
 }
 
 /// A Job runs no longer than its order's attempts may.

@@ -61,7 +61,12 @@ pub(super) async fn events(cluster: &Cluster, seen: &Seen) -> HashMap<String, Ve
     for (uid, namespace) in seen.pods() {
         let events: Api<Event> = Api::namespaced(cluster.client().clone(), &namespace);
         let of_pod = ListParams::default().fields(&format!("involvedObject.uid={uid}"));
-        match events.list(&of_pod).await {
+        let listed = match events.list(&of_pod).await {
+            // They are asked for once per attempt, and never come back: a connection that had just been cut is worth another.
+            Err(_) => events.list(&of_pod).await,
+            listed => listed,
+        };
+        match listed {
             Ok(events) => {
                 let mut lines: Vec<_> = events.items.iter().map(event_line).collect();
                 lines.sort_by_key(|(at, _)| *at);
