@@ -50,6 +50,9 @@ struct Present {
     followers: JoinSet<()>,
 }
 
+/// How long a watch must have been silent before it is given up for a new one.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
 impl Watcher {
     /// Never ends.
     pub(super) async fn run(mut self) {
@@ -65,32 +68,41 @@ impl Watcher {
         loop {
             let wait = Again::new(timing.retry_first);
             let mut events = pin!(watcher(pods.clone(), config.clone()).backoff(wait));
+            // One that is silent for longer than the API keeps a watch open may have lost its connection.
+            let mut silence = renewal + timing.request_limit;
             loop {
-                let event = tokio::select! {
-                    Some(event) = events.next() => event,
-                    // One that is silent for longer than the API keeps a watch open may have lost its connection.
-                    () = sleep(renewal + timing.request_limit) => break,
-                    // A new one begins with a look at what there is.
-                    Ok(()) = asked.changed() => break,
-                };
-                match event {
-                    Ok(event) => {
-                        if std::mem::take(&mut troubled) {
-                            info!(
-                                namespace = self.selection.namespace,
-                                "the pods of an attempt are watched again"
-                            );
+                tokio::select! {
+                    biased;
+                    Some(event) = events.next() => {
+                        if let Some(event) = self.heard(event, &mut troubled) {
+                            self.take(event, &pods, &mut present);
                         }
-                        self.take(event, &pods, &mut present);
                     }
-                    Err(error) if !troubled => {
-                        troubled = true;
-                        warn!(namespace = self.selection.namespace, %error, "could not watch the pods of an attempt, trying again");
-                    }
-                    Err(_) => {}
+                    () = sleep(silence) => break,
+                    // A new one begins with a look at what there is. Of a pod that is gone, what is still on its way is all that
+                    // there is, and comes first.
+                    Ok(()) = asked.changed() => silence = ON_ITS_WAY,
                 }
             }
         }
+    }
+
+    /// Says it when the watch is troubled, once, and when it is not any more.
+    fn heard(
+        &self,
+        event: Result<watcher::Event<Pod>, watcher::Error>,
+        troubled: &mut bool,
+    ) -> Option<watcher::Event<Pod>> {
+        let namespace = self.selection.namespace.as_str();
+        let was_troubled = std::mem::replace(troubled, event.is_err());
+        match &event {
+            Ok(_) if was_troubled => info!(namespace, "the pods of an attempt are watched again"),
+            Err(error) if !was_troubled => {
+                warn!(namespace, %error, "could not watch the pods of an attempt, trying again");
+            }
+            Ok(_) | Err(_) => {}
+        }
+        event.ok()
     }
 
     fn take(&mut self, event: watcher::Event<Pod>, pods: &Api<Pod>, present: &mut Present) {
