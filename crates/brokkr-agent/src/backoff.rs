@@ -27,7 +27,7 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The next wait, never shorter than what the broker asked for.
+    /// The next wait, never shorter than what the broker asked for; that is asked of everybody, so each adds a little.
     pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Duration {
         let ceiling = self
             .first
@@ -35,7 +35,15 @@ impl Backoff {
             .min(self.longest);
         self.failures = self.failures.saturating_add(1);
         let jittered = ceiling.mul_f64(0.5 + self.fraction() / 2.0);
-        retry_after.map_or(jittered, |asked| asked.max(jittered))
+        match retry_after {
+            Some(asked) => jittered.max(asked.mul_f64(1.0 + self.fraction() / 4.0)),
+            None => jittered,
+        }
+    }
+
+    /// A time between nothing and `longest`, each as likely as any other.
+    pub(crate) fn spread(&mut self, longest: Duration) -> Duration {
+        longest.mul_f64(self.fraction())
     }
 
     /// A number in `0.0..1.0` (SplitMix64).
@@ -65,9 +73,20 @@ mod tests {
     }
 
     #[test]
-    fn the_brokers_wish_is_the_least_wait() {
-        let mut backoff = Backoff::new(7, FIRST, LONGEST);
-        assert_eq!(backoff.next(Some(Duration::from_secs(9))), Duration::from_secs(9));
+    fn the_brokers_wish_is_the_least_wait_and_not_the_same_for_all() {
+        let asked = Duration::from_secs(8);
+        let waits: Vec<_> = (0..9)
+            .map(|seed| Backoff::new(seed, FIRST, LONGEST).next(Some(asked)))
+            .collect();
+        assert!(waits.iter().all(|wait| asked <= *wait && *wait <= asked * 5 / 4));
+        assert!(waits.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn agents_that_were_answered_together_come_back_one_by_one() {
+        let spread = |seed| Backoff::new(seed, FIRST, LONGEST).spread(LONGEST);
+        assert!((0..100).all(|seed| spread(seed) <= LONGEST));
+        assert!(spread(1) != spread(2));
     }
 
     #[test]

@@ -23,6 +23,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 const GIVE_BACK_LIMIT: Duration = Duration::from_secs(5);
 /// How long the broker may still be at work on a request that was dropped.
 const LAST_CLAIM: Duration = Duration::from_millis(200);
+/// A broker that stops answers everybody who waits at once; over so long they come back.
+const RETURN_SPREAD: Duration = Duration::from_secs(2);
+/// An answer that comes earlier than the wait by more than this was cut short.
+const CUT_SHORT: Duration = Duration::from_secs(1);
 /// How often a claim that was long in coming is confirmed before it is given back.
 const CONFIRMATIONS_MAX: usize = 3;
 
@@ -115,8 +119,7 @@ impl Claimer {
             }
             return Ok(());
         }
-        let wait_seconds = i64::try_from(chance.holds.as_secs())
-            .map_or(self.wait_seconds, |holds| holds.min(self.wait_seconds));
+        let wait_seconds = self.patience(chance.holds);
         // Taken before the request leaves, so that the lease is never believed to be longer than it is.
         let since = Instant::now();
         let broker = &self.workshop.broker;
@@ -128,8 +131,21 @@ impl Claimer {
                 wait_seconds,
             )
             .await?;
+        let wait = Duration::from_secs(wait_seconds.unsigned_abs());
+        if claims.is_empty() && since.elapsed() + CUT_SHORT < wait {
+            sleep(self.backoff.spread(RETURN_SPREAD)).await;
+        }
         self.begin_all(claims, since).await;
         Ok(())
+    }
+
+    /// How long to wait for work, in seconds: not always as long as it may be, or agents that began to wait together would ask
+    /// together for ever.
+    fn patience(&mut self, holds: Duration) -> i64 {
+        let longest =
+            i64::try_from(holds.as_secs()).map_or(self.wait_seconds, |holds| holds.min(self.wait_seconds));
+        let quarter = Duration::from_secs(longest.unsigned_abs() / 4);
+        longest - i64::try_from(self.backoff.spread(quarter).as_millis() / 1_000).unwrap_or(0)
     }
 
     /// What may be claimed now. The broker is told with the next renewal.

@@ -34,7 +34,7 @@ pub struct ListPending {
     pub work_type: Option<String>,
     /// How many at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[param(minimum = 1, maximum = 1000, default = 500)]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     pub limit: Option<i64>,
     /// Where to go on, as the `Link` header of the page before said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,7 @@ use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, TlsConfig};
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
-    ClockReader, Driver, LeaseSweeper, MetricsFolder, Promoter, Pruner, StartBySweeper, Waker,
+    ClockReader, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner, StartBySweeper, Waker,
 };
 
 /// How long a client may take to send a request's head. Slower ones only hold connections.
@@ -116,7 +116,8 @@ impl Broker {
             Arc::clone(&clock) as _,
             surroundings.random,
             config.limits.clone(),
-        );
+        )
+        .remembering_keys_for(Duration::from_secs(config.authentication.key_cache_seconds_max));
         let first_admin_pak = app.ensure_admin(&first_admin).await?;
         let tasks = spawn_tasks(&app, clock, &config);
         let router = api::router(app.clone(), surroundings.link_trace);
@@ -265,7 +266,8 @@ fn spawn_tasks(app: &App, clock: Arc<DatabaseClock>, config: &BrokerConfig) -> D
         StartBySweeper::new(app.clone(), batch_max),
         every_millis(sweeps.start_by_millis),
     );
-    driver.spawn(Waker::new(app.clone()), every_millis(sweeps.wake_millis));
+    let look = driver.spawn(Waker::new(app.clone()), every_millis(sweeps.wake_millis));
+    driver.keep("nudger", Nudger::new(app.clone(), look).run());
     let pruner = Pruner::new(app.clone(), config.retention.clone(), batch_max);
     driver.spawn(pruner, Duration::from_secs(sweeps.retention_seconds.max(1)));
     driver.spawn(

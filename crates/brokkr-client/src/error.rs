@@ -71,6 +71,27 @@ impl fmt::Display for ProblemAnswer {
 impl std::error::Error for ProblemAnswer {}
 
 impl ClientError {
+    /// What became of one item of a batch that was not done, with the status that the single call would have had.
+    #[must_use]
+    pub fn of_item(status: u16, problem: Option<brokkr_api::Problem>) -> Self {
+        let (code, message, details) = match problem {
+            Some(problem) => (problem.code, problem.message, problem.details),
+            None => (
+                ProblemAnswer::UNEXPECTED_ANSWER.to_owned(),
+                "The broker did not say what is wrong.".to_owned(),
+                None,
+            ),
+        };
+        Self::Problem(Box::new(ProblemAnswer {
+            status,
+            code,
+            message,
+            details,
+            retry_after: None,
+            request_id: None,
+        }))
+    }
+
     /// The answer, when there was one.
     pub fn problem(&self) -> Option<&ProblemAnswer> {
         match self {

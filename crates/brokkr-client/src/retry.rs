@@ -28,13 +28,14 @@ impl Default for Backoff {
 
 impl Backoff {
     /// The wait after `failures` failures (1 or more). `jitter` (0 to 1) takes up to half of it away, so that clients that
-    /// failed together do not come back together. A `retry_after` of the broker is the least.
+    /// failed together do not come back together. A `retry_after` of the broker is the least, and `jitter` adds up to a quarter
+    /// of it, since the broker asks it of everybody.
     pub fn delay(&self, failures: u32, jitter: f64, retry_after: Option<Duration>) -> Duration {
         let doubled = 2u32.saturating_pow(failures.saturating_sub(1));
         let whole = self.first.saturating_mul(doubled).min(self.max);
-        whole
-            .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
-            .max(retry_after.unwrap_or_default())
+        let jitter = jitter.clamp(0.0, 1.0);
+        let asked = retry_after.unwrap_or_default().mul_f64(1.0 + jitter / 4.0);
+        whole.mul_f64(1.0 - jitter / 2.0).max(asked)
     }
 }
 
@@ -86,8 +87,12 @@ mod tests {
         assert_eq!(backoff.delay(u32::MAX, 0.0, None), Duration::from_secs(10));
         assert_eq!(backoff.delay(u32::MAX, 1.0, None), Duration::from_secs(5));
         assert_eq!(
-            backoff.delay(1, 1.0, Some(Duration::from_secs(30))),
-            Duration::from_secs(30)
+            backoff.delay(1, 0.0, Some(Duration::from_secs(32))),
+            Duration::from_secs(32)
+        );
+        assert_eq!(
+            backoff.delay(1, 1.0, Some(Duration::from_secs(32))),
+            Duration::from_secs(40)
         );
     }
 

@@ -5,6 +5,7 @@ use brokkr_api::{
     Targeting, WorkOrder, WorkOrderLog, paths,
 };
 use http::{Method, StatusCode};
+use reqwest::RequestBuilder;
 use uuid::Uuid;
 
 use crate::transport::{header, read, send};
@@ -38,10 +39,8 @@ impl Client {
         work_order: &CreateWorkOrder,
         idempotency_key: Option<&str>,
     ) -> Result<Created, ClientError> {
-        let mut request = self.request(Method::POST, paths::WORK_ORDERS).json(work_order);
-        if let Some(key) = idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
+        let request = self.request(Method::POST, paths::WORK_ORDERS).json(work_order);
+        let request = with_key(request, idempotency_key);
         let answer = send(request).await?;
         let replayed = header(answer.headers(), "idempotency-replayed") == Some("true");
         Ok(Created {
@@ -50,12 +49,18 @@ impl Client {
         })
     }
 
-    /// Submits many work orders. The answer tells of each what became of it.
+    /// Submits many work orders. The answer tells of each what became of it. With an idempotency key (1 to 255 visible ASCII
+    /// characters) it is safe to send again.
     ///
     /// # Errors
     /// Only when all were refused together.
-    pub async fn create_work_orders(&self, batch: &BatchCreate) -> Result<BatchAnswer, ClientError> {
-        self.post(paths::WORK_ORDERS_BATCH, batch).await
+    pub async fn create_work_orders(
+        &self,
+        batch: &BatchCreate,
+        idempotency_key: Option<&str>,
+    ) -> Result<BatchAnswer, ClientError> {
+        let request = self.request(Method::POST, paths::WORK_ORDERS_BATCH).json(batch);
+        read(send(with_key(request, idempotency_key)).await?).await
     }
 
     /// Work orders of the queue, newest first.
@@ -143,5 +148,12 @@ impl Client {
     /// `work_order_log_entry_not_found`.
     pub async fn work_order_log_entry(&self, id: Uuid) -> Result<WorkOrderLog, ClientError> {
         self.get(&paths::with_id(paths::WORK_ORDER_LOG_ENTRY, id)).await
+    }
+}
+
+fn with_key(request: RequestBuilder, idempotency_key: Option<&str>) -> RequestBuilder {
+    match idempotency_key {
+        Some(key) => request.header("idempotency-key", key),
+        None => request,
     }
 }

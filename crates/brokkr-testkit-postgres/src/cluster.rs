@@ -23,6 +23,16 @@ const STARTS_MAX: u32 = 3;
 pub struct Cluster {
     supervisor: Child,
     url: String,
+    postmaster: Option<u32>,
+}
+
+/// What a cluster's settings are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing has to survive a crash, and tests open many small pools.
+    None,
+    /// Everything but the address is as the server's makers chose it, so what is committed is on the disk.
+    ServerDefault,
 }
 
 /// Why a throwaway cluster could not be started.
@@ -45,10 +55,15 @@ pub enum ClusterError {
 impl Cluster {
     /// Makes and starts a cluster. Takes about two seconds.
     pub fn start() -> Result<Self, ClusterError> {
+        Self::start_with(Durability::None)
+    }
+
+    /// The same, with the settings that serve the purpose.
+    pub fn start_with(durability: Durability) -> Result<Self, ClusterError> {
         let server = Server::find()?;
         let mut starts = 1;
         loop {
-            match Self::start_once(&server) {
+            match Self::start_once(&server, durability) {
                 Err(ClusterError::NotStarted { .. }) if starts < STARTS_MAX => starts += 1,
                 result => return result,
             }
@@ -61,11 +76,17 @@ impl Cluster {
         &self.url
     }
 
-    fn start_once(server: &Server) -> Result<Self, ClusterError> {
+    /// The number of the process whose children do the server's work.
+    #[must_use]
+    pub fn postmaster(&self) -> Option<u32> {
+        self.postmaster
+    }
+
+    fn start_once(server: &Server, durability: Durability) -> Result<Self, ClusterError> {
         let account = account::to_change_to();
         let password = random_hex().map_err(|error| ClusterError::Prepare("read random bytes", error))?;
         let port = free_port().map_err(|error| ClusterError::Prepare("find a free port", error))?;
-        let directory = prepare_directory(account, port, &password)
+        let directory = prepare_directory(account, &settings(port, durability), &password)
             .map_err(|error| ClusterError::Prepare("prepare a directory", error))?;
         let supervisor = supervise(server, &directory, account)
             .map_err(|error| ClusterError::Prepare("start the supervising shell", error))?;
@@ -73,8 +94,10 @@ impl Cluster {
         let mut cluster = Self {
             supervisor,
             url: format!("postgres://brokkr:{password}@127.0.0.1:{port}/postgres"),
+            postmaster: None,
         };
         if cluster.says_ready() {
+            cluster.postmaster = postmaster_of(&directory);
             Ok(cluster)
         } else {
             let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
@@ -98,7 +121,7 @@ impl Drop for Cluster {
     }
 }
 
-fn prepare_directory(account: Option<Account>, port: u16, password: &str) -> io::Result<PathBuf> {
+fn prepare_directory(account: Option<Account>, settings: &str, password: &str) -> io::Result<PathBuf> {
     // Root's own temporary directory may be closed to the account that the server runs as.
     let parent = if account.is_some() {
         PathBuf::from("/tmp")
@@ -108,7 +131,7 @@ fn prepare_directory(account: Option<Account>, port: u16, password: &str) -> io:
     let directory = parent.join(format!("brokkr-postgres-{}", random_hex()?));
     DirBuilder::new().mode(0o700).create(&directory)?;
     std::fs::write(directory.join("password"), password)?;
-    std::fs::write(directory.join("settings"), settings(port))?;
+    std::fs::write(directory.join("settings"), settings)?;
     if let Some(Account { user, group }) = account {
         for path in [
             &directory.join("password"),
@@ -121,22 +144,34 @@ fn prepare_directory(account: Option<Account>, port: u16, password: &str) -> io:
     Ok(directory)
 }
 
-/// Nothing here has to survive a crash, and tests open many small pools.
-fn settings(port: u16) -> String {
-    format!(
+/// The first line of the file by which the server knows itself.
+fn postmaster_of(directory: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(directory.join("data/postmaster.pid")).ok()?;
+    text.lines().next()?.trim().parse().ok()
+}
+
+fn settings(port: u16, durability: Durability) -> String {
+    let address = format!(
         "listen_addresses = '127.0.0.1'\n\
          port = {port}\n\
-         unix_socket_directories = ''\n\
-         max_connections = 300\n\
-         fsync = off\n\
-         synchronous_commit = off\n\
-         full_page_writes = off\n\
-         wal_level = minimal\n\
-         max_wal_senders = 0\n\
-         jit = off\n\
-         timezone = 'UTC'\n"
-    )
+         unix_socket_directories = ''\n"
+    );
+    match durability {
+        Durability::None => address + FORGETFUL,
+        Durability::ServerDefault => address,
+    }
 }
+
+const FORGETFUL: &str = "\
+max_connections = 300
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+jit = off
+timezone = 'UTC'
+";
 
 /// Runs the script in a process group of its own, so that Ctrl-C at a terminal does not reach it.
 fn supervise(server: &Server, directory: &Path, account: Option<Account>) -> io::Result<Child> {

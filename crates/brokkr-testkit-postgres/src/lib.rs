@@ -1,4 +1,4 @@
-//! A throwaway PostgreSQL cluster for tests.
+//! A throwaway PostgreSQL cluster for tests and measurements.
 //!
 //! The cluster is made, started and taken away by one shell script, which outlives its owner for just as long as that takes:
 //! it waits for the end of its standard input, and that comes when the owner drops the cluster, exits, panics or is killed.
@@ -10,5 +10,5 @@ mod account;
 mod cluster;
 mod server;
 
-pub use cluster::{Cluster, ClusterError};
+pub use cluster::{Cluster, ClusterError, Durability};
 pub use server::{Server, ServerMissing};

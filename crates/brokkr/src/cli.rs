@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, annotate, broker, cancel, completion, config, context, create, delete, describe, dev, doctor, get,
-    internal, label, login, logs, migrate, pause, retry, rotate_pak, submit, wait,
+    agent, annotate, bench, broker, cancel, completion, config, context, create, delete, describe, dev,
+    doctor, get, internal, label, login, logs, migrate, pause, retry, rotate_pak, submit, wait,
 };
 use crate::exit::{self, EXIT_CODES, Exit};
 use crate::references;
@@ -62,6 +62,8 @@ enum Command {
     Doctor(doctor::Args),
     Config(config::Args),
     Completion(completion::Args),
+    #[command(hide = true)]
+    Bench(bench::Args),
     #[command(hide = true)]
     Internal(internal::Args),
 }
@@ -137,6 +139,7 @@ impl Command {
             Command::Context(args) => context::run(args),
             Command::Migrate(args) => migrate::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Bench(args) => bench::run(args).await,
             _ => Ok(Exit::Usage),
         }
     }

@@ -66,6 +66,21 @@ fn the_client_knows_the_wire_types_only() {
 }
 
 #[test]
+fn the_bench_knows_a_broker_only_as_its_users_do() {
+    let edges = edges();
+    assert_eq!(
+        ours(&edges["brokkr-bench"]),
+        ["brokkr-client", "brokkr-testkit-postgres"]
+    );
+    for (name, needed) in edges {
+        assert!(
+            name == "brokkr" || !needed.contains("brokkr-bench"),
+            "{name} depends on brokkr-bench"
+        );
+    }
+}
+
+#[test]
 fn the_agent_and_the_broker_do_not_know_each_other() {
     let edges = edges();
     assert!(
@@ -82,11 +97,15 @@ fn the_agent_and_the_broker_do_not_know_each_other() {
     );
 }
 
+/// A measurement needs a throwaway cluster as much as a test does.
 #[test]
 fn only_development_needs_the_test_kit() {
     for (name, needed) in edges() {
         let development = name.starts_with("brokkr-testkit") || name == "xtask";
-        let kit = needed.iter().find(|needed| needed.starts_with("brokkr-testkit"));
+        let kit = needed.iter().find(|needed| {
+            let cluster_of_bench = name == "brokkr-bench" && *needed == "brokkr-testkit-postgres";
+            needed.starts_with("brokkr-testkit") && !cluster_of_bench
+        });
         assert!(
             development || kit.is_none(),
             "{name} depends on {kit:?} outside of its tests"

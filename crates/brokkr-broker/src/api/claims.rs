@@ -23,6 +23,10 @@ use crate::app::work_orders::QueuedOrder;
 /// The most types that one claim may name.
 const WORK_TYPES_MAX: usize = 100;
 
+/// How many orders a pending list has unless a limit is given. Whoever lists takes the oldest ones first, and others take them too: more
+/// would be out of date before it is read.
+const PENDING_PAGE: i64 = 100;
+
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(pending))
@@ -70,8 +74,10 @@ async fn pending(
     Query(query): Query<ListPending>,
     uri: Uri,
 ) -> Result<Page<WorkOrder>, Problem> {
+    let rows = PENDING_PAGE.min(app.limits.page_rows_max.max(1).into());
+    let limit = query.limit.unwrap_or(rows);
     let page: PageRequest<WorkOrderId> =
-        PageRequest::new(query.limit, query.cursor.as_deref(), uri, &app.limits)?;
+        PageRequest::new(Some(limit), query.cursor.as_deref(), uri, &app.limits)?;
     let work_type = query.work_type.map(work_type).transpose()?;
     let orders = app
         .pending_work_orders(agent, work_type.as_ref(), page.after, page.fetch())

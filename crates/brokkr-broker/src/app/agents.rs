@@ -154,11 +154,11 @@ impl App {
         if !agents::soft_delete(&mut tx, id, now).await? {
             return Err(AgentError::Absent);
         }
-        credentials::revoke_of_agent(&mut tx, id, now).await?;
+        let revoked = credentials::revoke_of_agent(&mut tx, id, now).await?;
         let settled = self.take_back_claims_of(&mut tx, caller, id, now).await?;
         self.record(&mut tx, caller, now, "agent.delete", id, json!({}))
             .await?;
-        tx.commit().await?;
+        self.commit_revoking(tx, &revoked).await?;
         self.settled(settled);
         Ok(())
     }
@@ -176,11 +176,11 @@ impl App {
             .await?
             .ok_or(AgentError::Absent)?;
         let pak = self.new_pak();
-        credentials::rotate(&mut tx, &Credential::of(&pak, Role::Agent(id), now)).await?;
+        let revoked = credentials::rotate(&mut tx, &Credential::of(&pak, Role::Agent(id), now)).await?;
         let details = json!({"pak": pak.short().as_str()});
         self.record(&mut tx, caller, now, "agent.rotate_pak", id, details)
             .await?;
-        tx.commit().await?;
+        self.commit_revoking(tx, &revoked).await?;
         Ok((agent, pak))
     }
 

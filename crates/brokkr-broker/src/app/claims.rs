@@ -1,20 +1,30 @@
 //! How agents take work orders.
 
-use std::collections::BTreeMap;
+mod known;
+mod next;
+
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::life::Event;
 use brokkr_core::limits::{ClaimMax, LeaseSeconds, WaitSeconds};
 use brokkr_core::names::WorkType;
 use tokio::time::Instant;
+use tracing::warn;
 
+pub(super) use self::known::KnownClaims;
+pub(super) use self::next::Claims;
+use self::next::{Claimed, Claiming};
 use super::App;
+use super::steps::{Actor, Steps};
 use super::waiters::{Place, Wanted};
-use crate::dal::agents::{self, Instance};
-use crate::dal::claims::{self, ClaimNext};
+use crate::dal::attempts::Report;
+
 use crate::dal::work_orders::{self, QueuedOrder};
-use crate::dal::{DalError, Tx, attempts};
+use crate::dal::{DalError, Tx, attempts, claims, pending};
+use crate::error_chain::chain;
 
 /// What an agent asks for when it claims.
 #[derive(Debug, Clone)]
@@ -111,7 +121,7 @@ impl App {
     ) -> Result<Vec<QueuedOrder>, DalError> {
         let now = self.now();
         let mut tx = self.db.read().await?;
-        work_orders::pending_for_agent(&mut tx, agent, work_type, after, now, limit).await
+        pending::for_agent(&mut tx, agent, work_type, after, now, limit).await
     }
 
     /// Claims one known order for as long as its claim timeout.
@@ -119,18 +129,16 @@ impl App {
     /// # Errors
     /// [`ClaimError::NotClaimable`] for whatever reason; none of them is told apart.
     pub async fn claim_work_order(&self, agent: AgentId, id: WorkOrderId) -> Result<QueuedOrder, ClaimError> {
-        let now = self.now();
-        let mut tx = self.db.begin().await?;
-        let order = claims::claim_by_id(&mut tx, id, agent, now)
-            .await?
-            .ok_or(ClaimError::NotClaimable)?;
-        tx.commit().await?;
-        self.metrics().claimed(1);
-        Ok(order)
+        let claimed = self
+            .coalescers
+            .known_claims
+            .submit(&KnownClaims(self.clone()), (agent, id))
+            .await?;
+        claimed.ok_or(ClaimError::NotClaimable)
     }
 
-    /// Claims the next orders for an agent, higher priorities first, then older ones. When there are none it waits, and
-    /// answers none when none came in time or the broker stops.
+    /// Claims the next orders for an agent, higher priorities first, then older ones; of several types that it wants, each in
+    /// turn. When there are none it waits, and answers none when none came in time or the broker stops.
     ///
     /// # Errors
     /// [`ClaimError::Superseded`] and [`ClaimError::NoAgent`], also while it waits.
@@ -140,20 +148,28 @@ impl App {
         request: &ClaimRequest,
     ) -> Result<Vec<HeldOrder>, ClaimError> {
         let patience = Duration::from_secs(u64::from(request.wait_seconds.get()));
-        if patience.is_zero() {
-            return self.claim_now(agent, request).await;
-        }
         let deadline = Instant::now() + patience;
         let mut woken: Option<Place> = None;
         loop {
-            let place = self.park(agent, request).await?;
+            // Parked before the look, or what comes in between is missed: on the routes that the agent had when it last looked.
+            let known = (!patience.is_zero())
+                .then(|| self.routes_seen.get(&agent))
+                .flatten();
+            let place = known.clone().map(|routes| {
+                self.waiters
+                    .park_for(Wanted::of(agent, request, routes.to_vec()), request.max.get())
+            });
             let claimed = self.claim_now(agent, request).await?;
             if let Some(woken) = woken.take() {
                 woken.leave_having_looked();
             }
-            if !claimed.is_empty() {
-                return Ok(claimed);
+            if !claimed.orders.is_empty() || Instant::now() >= deadline {
+                return Ok(claimed.orders);
             }
+            let (Some(place), true) = (place, known.is_some_and(|known| *known == claimed.routes)) else {
+                self.routes_seen.insert(agent, claimed.routes.into());
+                continue;
+            };
             tokio::select! {
                 biased;
                 () = self.stopping().cancelled() => return Ok(Vec::new()),
@@ -179,47 +195,55 @@ impl App {
         self.waiters.len()
     }
 
-    async fn park(&self, agent: AgentId, request: &ClaimRequest) -> Result<Place, ClaimError> {
-        let routes = agents::routes(&mut self.db.read().await?, agent).await?;
-        let work_types =
-            (!request.work_types.is_empty()).then(|| request.work_types.iter().cloned().collect());
-        Ok(self.waiters.park(Wanted {
+    async fn claim_now(&self, agent: AgentId, request: &ClaimRequest) -> Result<Claimed, ClaimError> {
+        let request = Claiming {
             agent,
-            routes,
-            work_types,
-        }))
+            request: request.clone(),
+        };
+        self.coalescers
+            .claims
+            .submit(&Claims(self.clone()), request)
+            .await?
     }
 
-    async fn claim_now(&self, agent: AgentId, request: &ClaimRequest) -> Result<Vec<HeldOrder>, ClaimError> {
-        let now = self.now();
-        let mut tx = self.db.begin().await?;
-        let instance_id = request.instance_id.as_str();
-        match agents::take_over(&mut tx, agent, instance_id, now).await? {
-            Instance::Current => {}
-            Instance::Superseded => return Err(ClaimError::Superseded),
-            Instance::NoAgent => return Err(ClaimError::NoAgent),
+    /// Sends orders back to the queue whose claimer has gone before it heard of them. Without it they wait for their leases to pass.
+    async fn take_back_unheard(&self, orders: &[QueuedOrder]) {
+        if orders.is_empty() {
+            return;
         }
-        let ClaimRequest {
-            max,
-            lease_seconds,
-            work_types,
-            ..
-        } = request;
-        let (max, lease_seconds) = (*max, *lease_seconds);
-        let claim = ClaimNext {
-            agent,
-            instance_id,
-            work_types,
-            max,
-            lease_seconds,
-            now,
-        };
-        let orders = claims::claim_next(&mut tx, claim).await?;
-        debug_assert!(orders.len() <= max.get() as usize);
-        let claimed = with_lost_attempts(&mut tx, orders).await?;
+        if let Err(error) = self.give_back(orders).await {
+            warn!(error = %chain(&error), "could not give back {} orders whose claimer has gone", orders.len());
+        }
+    }
+
+    async fn give_back(&self, orders: &[QueuedOrder]) -> Result<(), DalError> {
+        let now = self.now();
+        let attempts: HashMap<_, _> = orders
+            .iter()
+            .map(|order| (order.id(), order.head.attempt()))
+            .collect();
+        let mut tx = self.db.begin().await?;
+        let heads =
+            work_orders::get_for_update(&mut tx, &attempts.keys().copied().collect::<Vec<_>>()).await?;
+        let mut steps = Steps::new(self, Actor::Broker, now);
+        for head in &heads {
+            let event = Event::Release {
+                attempt: attempts.get(&head.id).copied().unwrap_or_default(),
+            };
+            // What has gone on meanwhile is left as it is.
+            if let Ok(after) = head.life().apply(event) {
+                let message = Some("The agent had gone before it heard of the claim.".to_owned());
+                let report = Report {
+                    message,
+                    ..Report::default()
+                };
+                steps.add(head, event, after, report, None);
+            }
+        }
+        let settled = steps.write(&mut tx).await?;
         tx.commit().await?;
-        self.metrics().claimed(claimed.len() as u64);
-        Ok(claimed)
+        self.settled(settled);
+        Ok(())
     }
 }
 

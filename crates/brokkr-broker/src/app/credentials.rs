@@ -126,7 +126,7 @@ impl App {
         }
         self.record(&mut tx, caller, now, "pak.delete", short, json!({}))
             .await?;
-        tx.commit().await?;
+        self.commit_revoking(tx, std::slice::from_ref(short)).await?;
         Ok(())
     }
 }

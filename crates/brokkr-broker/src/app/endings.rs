@@ -1,5 +1,7 @@
 //! How attempts end: reports of success and failure, and orders that are given back.
 
+mod batch;
+
 use std::collections::{BTreeMap, HashMap};
 
 use brokkr_core::attempt::Attempt;
@@ -8,6 +10,8 @@ use brokkr_core::life::{Event, IllegalEvent, State};
 use brokkr_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+pub(super) use self::batch::Endings;
+use self::batch::Reported;
 use super::App;
 use super::caller::{Caller, Role};
 use super::steps::{Actor, Steps};
@@ -104,18 +108,15 @@ impl App {
         caller: &Caller,
         reports: Vec<EndingReport>,
     ) -> Result<Vec<Result<Ended, EndError>>, DalError> {
-        let now = self.now();
-        let mut tx = self.db.begin().await?;
-        let seen = Seen::of(&mut tx, &reports).await?;
-        let mut steps = Steps::new(self, Actor::Caller(caller), now);
-        let verdicts: Vec<_> = (0..reports.len())
-            .map(|index| seen.judge(caller, &reports, index, &mut steps, now))
-            .collect();
-        let settled = steps.write(&mut tx).await?;
-        tx.commit().await?;
-        let answers = answers(&reports, verdicts, &settled.entries);
-        self.settled(settled);
-        Ok(answers)
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let caller = caller.clone();
+        let request = Reported { caller, reports };
+        self.coalescers
+            .endings
+            .submit(&Endings(self.clone()), request)
+            .await
     }
 
     /// Gives an order back that an agent holds and has not run. It uses up no retry.
@@ -184,8 +185,11 @@ struct Seen {
 }
 
 impl Seen {
-    async fn of(tx: &mut Tx, reports: &[EndingReport]) -> Result<Self, DalError> {
-        let ids: Vec<_> = reports.iter().map(|report| report.id).collect();
+    async fn of<'r>(
+        tx: &mut Tx,
+        reports: impl Iterator<Item = &'r EndingReport> + Clone,
+    ) -> Result<Self, DalError> {
+        let ids: Vec<_> = reports.clone().map(|report| report.id).collect();
         let heads: HashMap<_, _> = work_orders::get_for_update(tx, &ids)
             .await?
             .into_iter()
@@ -203,10 +207,7 @@ impl Seen {
             attempts: BTreeMap::new(),
         };
         // The current attempt has not ended, so it is not looked for: the common case reads one table.
-        let past: Vec<_> = reports
-            .iter()
-            .filter_map(|report| seen.past_attempt(report))
-            .collect();
+        let past: Vec<_> = reports.filter_map(|report| seen.past_attempt(report)).collect();
         for attempt in attempts::find_many(tx, &past).await? {
             seen.attempts.insert((attempt.id, attempt.attempt), attempt);
         }
@@ -225,31 +226,19 @@ impl Seen {
         (!current).then_some((report.id, about))
     }
 
-    fn judge(
-        &self,
-        caller: &Caller,
-        reports: &[EndingReport],
-        index: usize,
-        steps: &mut Steps<'_>,
-        now: Timestamp,
-    ) -> Verdict {
-        let report = &reports[index];
-        if let Some(earlier) = reports[..index]
-            .iter()
-            .position(|earlier| earlier.id == report.id)
-        {
-            let same = reports[earlier].attempt == report.attempt
-                && outcome_hash(&reports[earlier]) == outcome_hash(report);
-            return if same {
-                Verdict::SameAs(earlier)
-            } else {
-                Verdict::Refused(EndError::StaleAttempt)
-            };
-        }
-        match self.heads.get(&report.id) {
-            Some(head) if may_end(caller, head, report) => end(head, report, steps, now),
-            _ => self.past(caller, report),
-        }
+    fn judge_all<'r>(&self, request: &'r Reported, steps: &mut Steps<'r>, now: Timestamp) -> Vec<Verdict> {
+        let Reported { caller, reports } = request;
+        steps.act_as(Actor::Caller(caller));
+        let mut first: HashMap<WorkOrderId, usize> = HashMap::with_capacity(reports.len());
+        let judge = |(index, report): (usize, &EndingReport)| {
+            let earlier = *first.entry(report.id).or_insert(index);
+            match self.heads.get(&report.id) {
+                _ if earlier < index => again(&reports[earlier], report, earlier),
+                Some(head) if may_end(caller, head, report) => end(head, report, steps, now),
+                _ => self.past(caller, report),
+            }
+        };
+        reports.iter().enumerate().map(judge).collect()
     }
 
     /// Judges a report that is not about a current attempt of its reporter.
@@ -283,6 +272,15 @@ impl Seen {
             (_, None, _) => EndError::NotClaimed,
             (_, Some(_), _) => EndError::StaleAttempt,
         })
+    }
+}
+
+/// Judges a second report about an order in one request.
+fn again(earlier: &EndingReport, report: &EndingReport, at: usize) -> Verdict {
+    if earlier.attempt == report.attempt && outcome_hash(earlier) == outcome_hash(report) {
+        Verdict::SameAs(at)
+    } else {
+        Verdict::Refused(EndError::StaleAttempt)
     }
 }
 

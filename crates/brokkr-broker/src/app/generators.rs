@@ -107,10 +107,10 @@ impl App {
         if !generators::soft_delete(&mut tx, id, now).await? {
             return Err(GeneratorError::Absent);
         }
-        credentials::revoke_of_generator(&mut tx, id, now).await?;
+        let revoked = credentials::revoke_of_generator(&mut tx, id, now).await?;
         self.record(&mut tx, caller, now, "generator.delete", id, json!({}))
             .await?;
-        tx.commit().await?;
+        self.commit_revoking(tx, &revoked).await?;
         Ok(())
     }
 
@@ -131,11 +131,11 @@ impl App {
             .await?
             .ok_or(GeneratorError::Absent)?;
         let pak = self.new_pak();
-        credentials::rotate(&mut tx, &Credential::of(&pak, Role::Generator(id), now)).await?;
+        let revoked = credentials::rotate(&mut tx, &Credential::of(&pak, Role::Generator(id), now)).await?;
         let details = json!({"pak": pak.short().as_str()});
         self.record(&mut tx, caller, now, "generator.rotate_pak", id, details)
             .await?;
-        tx.commit().await?;
+        self.commit_revoking(tx, &revoked).await?;
         Ok((generator, pak))
     }
 }

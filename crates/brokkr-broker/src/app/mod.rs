@@ -9,6 +9,8 @@ pub mod authentication;
 pub mod caller;
 pub mod claims;
 pub mod clock;
+mod coalescer;
+mod coalescers;
 pub mod credentials;
 pub mod database_clock;
 pub mod endings;
@@ -17,8 +19,10 @@ pub mod generators;
 pub mod health;
 pub mod idempotency;
 pub mod ids;
+mod key_cache;
 pub mod log;
 pub mod metrics;
+pub mod nudges;
 pub mod output;
 pub mod random;
 pub mod renewals;
@@ -31,9 +35,13 @@ pub mod work_orders;
 pub mod yaml;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use brokkr_core::ids::AgentId;
 use brokkr_core::pak::Pak;
+use brokkr_core::routing::Route;
 use brokkr_core::time::Timestamp;
+use moka::sync::Cache;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,11 +49,17 @@ use crate::config::Limits;
 pub use crate::dal::DalError;
 use crate::dal::Db;
 use clock::Clock;
+use coalescers::Coalescers;
 use followers::Followers;
 use ids::Ids;
+use key_cache::KeyCache;
 use metrics::Metrics;
+use nudges::Nudges;
 use random::Random;
 use waiters::Waiters;
+
+/// More agents than that look twice when they begin to wait.
+const ROUTES_SEEN_MAX: u64 = 100_000;
 
 /// Everything a use case needs. Cheap to clone; all clones share one broker.
 #[derive(Clone)]
@@ -55,27 +69,45 @@ pub struct App {
     random: Arc<dyn Random>,
     ids: Arc<Ids>,
     pub(crate) limits: Arc<Limits>,
+    coalescers: Arc<Coalescers>,
+    /// Where each agent listened when it last looked for work: a hint, checked at each look.
+    routes_seen: Cache<AgentId, Arc<[Route]>>,
     metrics: Metrics,
     stopping: CancellationToken,
     waiters: Waiters,
     followers: Followers,
+    nudges: Nudges,
+    keys: KeyCache,
 }
 
 impl App {
     /// A broker over a database that has been migrated.
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>, random: Arc<dyn Random>, limits: Limits) -> Self {
+        let (nudges, keys) = (Nudges::default(), KeyCache::of_broker(&db, key_cache::KEPT));
         Self {
             db,
             clock,
             random,
             ids: Arc::default(),
+            routes_seen: Cache::new(ROUTES_SEEN_MAX),
+            coalescers: Arc::new(Coalescers::new(limits.requests_waiting_max)),
             limits: Arc::new(limits),
             metrics: Metrics::new(),
             stopping: CancellationToken::new(),
-            waiters: Waiters::default(),
+            waiters: Waiters::new(nudges.outbox()),
             followers: Followers::default(),
+            nudges,
+            keys,
         }
+    }
+
+    /// The same broker, which takes a key that was accepted for good for `kept` unless it hears that it was revoked. It asks the
+    /// database for each request when that is zero.
+    #[must_use]
+    pub fn remembering_keys_for(self, kept: Duration) -> Self {
+        let keys = KeyCache::of_broker(&self.db, kept);
+        Self { keys, ..self }
     }
 
     /// What this broker counts.

@@ -1,13 +1,15 @@
 //! How agents keep what they have claimed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::limits::LeaseSeconds;
+use brokkr_core::time::Timestamp;
 
 use super::App;
 use super::claims::InstanceId;
+use super::coalescer::Batch;
 use crate::dal::agents::{self, Heartbeat, Instance};
 use crate::dal::renewals::{self, Renewal};
 use crate::dal::{DalError, Tx, log, work_orders};
@@ -68,35 +70,101 @@ impl App {
     /// # Errors
     /// [`RenewError::Superseded`] and [`RenewError::NoAgent`]; nothing was renewed then.
     pub async fn renew(&self, agent: AgentId, request: RenewalRequest) -> Result<Renewals, RenewError> {
-        let now = self.now();
-        let instance_id = request.instance_id.as_str();
-        let mut tx = self.db.begin().await?;
-        match agents::take_over(&mut tx, agent, instance_id, now).await? {
-            Instance::Current => {}
-            Instance::Superseded => return Err(RenewError::Superseded),
-            Instance::NoAgent => return Err(RenewError::NoAgent),
-        }
-        // The agent before its orders, as its removal locks them: so neither waits for the other.
-        let (k8s_reachable, k8s_api_latency_ms, state) = (None, None, request.state);
-        let heartbeat = Heartbeat {
-            agent,
-            at: now,
-            k8s_reachable,
-            k8s_api_latency_ms,
-            state,
-        };
-        agents::heartbeats(&mut tx, &[heartbeat]).await?;
-        let renewal = Renewal {
-            agent,
-            instance_id,
-            lease_seconds: request.lease_seconds,
+        let request = Renewing { agent, request };
+        self.coalescers
+            .renewals
+            .submit(&Leases(self.clone()), request)
+            .await?
+    }
+}
+
+/// Renewing leases, those of many agents in one transaction.
+#[derive(Clone)]
+pub(super) struct Leases(App);
+
+/// What one agent believes to hold.
+pub(super) struct Renewing {
+    agent: AgentId,
+    request: RenewalRequest,
+}
+
+impl Batch for Leases {
+    type Request = Renewing;
+    type Answer = Result<Renewals, RenewError>;
+    /// Of two processes of an agent one supersedes the other.
+    type Key = AgentId;
+
+    const NAME: &'static str = "renew";
+    const DONE_FOR_NOBODY: bool = true;
+
+    fn weight(request: &Renewing) -> usize {
+        1 + request.request.claims.len()
+    }
+
+    fn keys(request: &Renewing) -> Vec<AgentId> {
+        vec![request.agent]
+    }
+
+    async fn run(&self, requests: &[Renewing]) -> Result<Vec<Self::Answer>, DalError> {
+        let Self(app) = self;
+        let now = app.now();
+        let mut tx = app.db.begin().await?;
+        let processes = requests
+            .iter()
+            .map(|renewing| (renewing.agent, renewing.request.instance_id.as_str()));
+        let instances = agents::take_over_many(&mut tx, processes, now).await?;
+        let current: Vec<_> = requests
+            .iter()
+            .filter(|renewing| instances.get(&renewing.agent) == Some(&Instance::Current))
+            .collect();
+        // The agents before their orders, as the removal of one locks them: so neither waits for the other.
+        let heartbeats: Vec<_> = current.iter().map(|renewing| renewing.heartbeat(now)).collect();
+        agents::heartbeats(&mut tx, &heartbeats).await?;
+        let renewed = renewals::renew_many(
+            &mut tx,
+            current.iter().flat_map(|renewing| renewing.renewals()),
             now,
-        };
-        let renewed = renewals::renew_many(&mut tx, renewal, &request.claims).await?;
-        let lost = lost_among(&mut tx, &request.claims, &renewed).await?;
-        debug_assert!(lost.len() + renewed.len() >= distinct(&request.claims));
+        )
+        .await?;
+        let mut held: HashMap<AgentId, Vec<Renewed>> = HashMap::new();
+        for (agent, renewed) in renewed {
+            held.entry(agent).or_default().push(renewed);
+        }
+        let mut missing = Missing::of(&mut tx, &current, &held).await?;
         tx.commit().await?;
-        Ok(Renewals { renewed, lost })
+        let answer = |renewing: &Renewing| match instances.get(&renewing.agent) {
+            Some(Instance::Current) => {
+                let renewed = held.remove(&renewing.agent).unwrap_or_default();
+                let lost = missing.of_agent(renewing.agent);
+                debug_assert!(lost.len() + renewed.len() >= distinct(&renewing.request.claims));
+                Ok(Renewals { renewed, lost })
+            }
+            Some(Instance::Superseded) => Err(RenewError::Superseded),
+            Some(Instance::NoAgent) | None => Err(RenewError::NoAgent),
+        };
+        Ok(requests.iter().map(answer).collect())
+    }
+}
+
+impl Renewing {
+    fn heartbeat(&self, at: Timestamp) -> Heartbeat {
+        Heartbeat {
+            agent: self.agent,
+            at,
+            k8s_reachable: None,
+            k8s_api_latency_ms: None,
+            state: self.request.state.clone(),
+        }
+    }
+
+    fn renewals(&self) -> impl Iterator<Item = Renewal<'_>> {
+        self.request.claims.iter().map(|(id, attempt)| Renewal {
+            id: *id,
+            attempt: *attempt,
+            agent: self.agent,
+            instance_id: self.request.instance_id.as_str(),
+            lease_seconds: self.request.lease_seconds,
+        })
     }
 }
 
@@ -105,38 +173,52 @@ fn distinct(claims: &[(WorkOrderId, Attempt)]) -> usize {
 }
 
 /// The claims that were not renewed, each with the reason.
-async fn lost_among(
-    tx: &mut Tx,
-    claims: &[(WorkOrderId, Attempt)],
-    renewed: &[Renewed],
-) -> Result<Vec<(WorkOrderId, Attempt, Loss)>, DalError> {
-    let held: BTreeMap<_, _> = renewed
-        .iter()
-        .map(|renewed| (renewed.id, renewed.attempt))
-        .collect();
-    let missing: Vec<_> = claims
-        .iter()
-        .filter(|(id, attempt)| held.get(id) != Some(attempt))
-        .copied()
-        .collect();
-    if missing.is_empty() {
-        return Ok(Vec::new());
+#[derive(Default)]
+struct Missing(HashMap<AgentId, Vec<(WorkOrderId, Attempt, Loss)>>);
+
+impl Missing {
+    async fn of(
+        tx: &mut Tx,
+        requests: &[&Renewing],
+        renewed: &HashMap<AgentId, Vec<Renewed>>,
+    ) -> Result<Self, DalError> {
+        let held: HashSet<_> = renewed
+            .values()
+            .flatten()
+            .map(|renewed| (renewed.id, renewed.attempt))
+            .collect();
+        let of_agents = requests.iter().flat_map(|renewing| {
+            renewing
+                .request
+                .claims
+                .iter()
+                .map(|claim| (renewing.agent, *claim))
+        });
+        let missing: Vec<_> = of_agents.filter(|(_, claim)| !held.contains(claim)).collect();
+        if missing.is_empty() {
+            return Ok(Self::default());
+        }
+        let ids: Vec<_> = missing.iter().map(|(_, (id, _))| *id).collect();
+        // The queue first: what ends meanwhile is found in the log then.
+        let queued: HashSet<_> = work_orders::heads_of(tx, &ids)
+            .await?
+            .iter()
+            .map(|head| head.id)
+            .collect();
+        let ended: HashSet<_> = log::endings(tx, &ids).await?.iter().map(|(id, ..)| *id).collect();
+        let reason = |id: &WorkOrderId| match (queued.contains(id), ended.contains(id)) {
+            (true, _) => Loss::Stale,
+            (_, true) => Loss::Ended,
+            _ => Loss::Absent,
+        };
+        let mut lost: HashMap<AgentId, Vec<_>> = HashMap::new();
+        for (agent, (id, attempt)) in missing {
+            lost.entry(agent).or_default().push((id, attempt, reason(&id)));
+        }
+        Ok(Self(lost))
     }
-    let ids: Vec<_> = missing.iter().map(|(id, _)| *id).collect();
-    // The queue first: what ends meanwhile is found in the log then.
-    let queued: HashSet<_> = work_orders::heads_of(tx, &ids)
-        .await?
-        .iter()
-        .map(|head| head.id)
-        .collect();
-    let ended: HashSet<_> = log::endings(tx, &ids).await?.iter().map(|(id, ..)| *id).collect();
-    let reason = |id: &WorkOrderId| match (queued.contains(id), ended.contains(id)) {
-        (true, _) => Loss::Stale,
-        (_, true) => Loss::Ended,
-        _ => Loss::Absent,
-    };
-    Ok(missing
-        .into_iter()
-        .map(|(id, attempt)| (id, attempt, reason(&id)))
-        .collect())
+
+    fn of_agent(&mut self, agent: AgentId) -> Vec<(WorkOrderId, Attempt, Loss)> {
+        self.0.remove(&agent).unwrap_or_default()
+    }
 }

@@ -13,8 +13,9 @@ use super::caller::Caller;
 use super::work_orders::work_on;
 use crate::dal::attempts::{self, EndedAttempt, Report};
 use crate::dal::audit::{self, AuditEntry};
-use crate::dal::endings::{self, EndingOrder, Reopened, Retry, Return, Returned};
+use crate::dal::endings::{self, EndingOrder, Retry, Return, Returned};
 use crate::dal::log::LogEntry;
+use crate::dal::routes::Routed;
 use crate::dal::work_orders::OrderHead;
 use crate::dal::{DalError, Tx};
 
@@ -48,7 +49,7 @@ pub(super) struct Settled {
     /// The orders that ended, in the order of their ids.
     pub(super) entries: Vec<LogEntry>,
     /// The orders that can be claimed again.
-    pub(super) reopened: Reopened,
+    pub(super) reopened: Vec<Routed>,
 }
 
 impl<'a> Steps<'a> {
@@ -63,6 +64,11 @@ impl<'a> Steps<'a> {
             attempts: Vec::new(),
             facts: Vec::new(),
         }
+    }
+
+    /// Whoever makes the steps from now on.
+    pub(super) fn act_as(&mut self, actor: Actor<'a>) {
+        self.actor = actor;
     }
 
     /// Adds the step from `head` to `after`, which the model answered to `event`. `report` is what there is to tell of it,
@@ -92,8 +98,14 @@ impl<'a> Steps<'a> {
                     status,
                     attempt,
                     ending,
-                    report: report.clone(),
+                    report,
+                    attempt_ending: head
+                        .claim
+                        .is_some()
+                        .then(|| (attempt_ending(event, after), outcome_hash)),
                 });
+                self.tell(id, event, after);
+                return;
             }
             State::RetryPending { not_before } => {
                 let last_error = report.message.clone().unwrap_or_else(|| UNKNOWN_ERROR.to_owned());
@@ -140,15 +152,6 @@ impl<'a> Steps<'a> {
         outcome_hash: Option<String>,
     ) {
         let Some(claim) = &head.claim else { return };
-        let cancelled = after.state == State::Ended(Ending::Cancelled);
-        let ending = match event {
-            Event::Succeed { .. } => AttemptEnding::Succeeded,
-            Event::Fail { .. } | Event::Release { .. } if cancelled => AttemptEnding::Cancelled,
-            Event::Fail { .. } => AttemptEnding::Failed,
-            Event::Release { .. } => AttemptEnding::Released,
-            // Even when the order ends as cancelled: whether its work was stopped is not known.
-            _ => AttemptEnding::Lost,
-        };
         self.attempts.push(EndedAttempt {
             id: head.id,
             attempt: head.attempt(),
@@ -156,7 +159,7 @@ impl<'a> Steps<'a> {
             instance_id: claim.instance_id.clone(),
             started_at: claim.claimed_at,
             ended_at: self.now,
-            ending,
+            ending: attempt_ending(event, after),
             report,
             outcome_hash,
         });
@@ -168,18 +171,26 @@ impl<'a> Steps<'a> {
     /// [`DalError::Miscounted`] when the database did not take every one of them; the transaction is to be dropped.
     pub(super) async fn write(self, tx: &mut Tx) -> Result<Settled, DalError> {
         let entries = endings::move_to_log_many(tx, &self.ending, self.now).await?;
-        counted("endings.log", self.ending.len(), entries.len())?;
+        counted("endings.move_to_log", self.ending.len(), entries.len())?;
         let retried = endings::schedule_retry_many(tx, &self.retries, self.now).await?;
         counted("endings.schedule_retries", self.retries.len(), retried.len())?;
         let reopened = endings::return_to_pending_many(tx, &self.returns, self.now).await?;
-        counted(
-            "endings.return_to_pending",
-            self.returns.len(),
-            reopened.ids.len(),
-        )?;
+        counted("endings.return_to_pending", self.returns.len(), reopened.len())?;
         attempts::insert_many(tx, &self.attempts).await?;
         audit::insert(tx, &self.facts).await?;
         Ok(Settled { entries, reopened })
+    }
+}
+
+fn attempt_ending(event: Event, after: Life) -> AttemptEnding {
+    let cancelled = after.state == State::Ended(Ending::Cancelled);
+    match event {
+        Event::Succeed { .. } => AttemptEnding::Succeeded,
+        Event::Fail { .. } | Event::Release { .. } if cancelled => AttemptEnding::Cancelled,
+        Event::Fail { .. } => AttemptEnding::Failed,
+        Event::Release { .. } => AttemptEnding::Released,
+        // Even when the order ends as cancelled: whether its work was stopped is not known.
+        _ => AttemptEnding::Lost,
     }
 }
 
@@ -198,7 +209,7 @@ impl App {
     /// Tells whoever waits, after the commit.
     pub(super) fn settled(&self, settled: Settled) {
         self.ended(&settled.entries);
-        self.waiters.wake(work_on(settled.reopened.routes));
+        self.waiters.wake(work_on(settled.reopened));
     }
 
     /// Counts orders that ended, and tells those who follow them, after the commit.

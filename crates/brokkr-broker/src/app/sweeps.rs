@@ -72,7 +72,7 @@ impl App {
                 .all(|head| head.life().apply(Event::Due { now }).is_ok())
         );
         let reopened = sweeps::promote_many(&mut tx, heads.iter().map(|head| head.id), now).await?;
-        let promoted = reopened.ids.len() as u64;
+        let promoted = reopened.len() as u64;
         tx.commit().await?;
         self.settled(Settled {
             reopened,
@@ -164,8 +164,7 @@ impl App {
                 .step_all(tx, Actor::Caller(caller), &heads, Event::HolderRemoved, now)
                 .await?;
             all.entries.extend(settled.entries);
-            all.reopened.ids.extend(settled.reopened.ids);
-            all.reopened.routes.extend(settled.reopened.routes);
+            all.reopened.extend(settled.reopened);
             if heads.len() < HELD_BATCH as usize {
                 return Ok(all);
             }

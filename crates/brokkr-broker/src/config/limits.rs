@@ -29,6 +29,9 @@ pub struct Limits {
     pub output_bytes_max: u64,
     /// The most requests per second of one key, averaged; bursts may be ten times as many. Zero switches the limit off.
     pub requests_per_second_max: u32,
+    /// The most requests of one kind (creating, claiming, renewing, ending, output) that wait for their turn at the database. One
+    /// more is answered with 503 and `Retry-After`.
+    pub requests_waiting_max: usize,
 }
 
 impl Default for Limits {
@@ -45,6 +48,7 @@ impl Default for Limits {
             batch_orders_max: 1_000,
             output_bytes_max: 16 * 1024 * 1024,
             requests_per_second_max: 0,
+            requests_waiting_max: 20_000,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be configured of a broker: a struct and a file per section, with its defaults. Unknown keys are refused.
 
 mod admin;
+mod authentication;
 mod database;
 mod http;
 mod limits;
@@ -10,6 +11,7 @@ mod sweeps;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminConfig, AdminConfigError};
+pub use authentication::AuthenticationConfig;
 pub use database::DatabaseConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use limits::Limits;
@@ -32,4 +34,6 @@ pub struct BrokerConfig {
     pub retention: RetentionConfig,
     /// Where the first administrator's key comes from.
     pub admin: AdminConfig,
+    /// How callers are recognised.
+    pub authentication: AuthenticationConfig,
 }

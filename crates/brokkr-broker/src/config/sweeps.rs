@@ -13,7 +13,7 @@ pub struct SweepConfig {
     pub promotion_millis: u64,
     /// How often to look for orders that were not started in time, in milliseconds.
     pub start_by_millis: u64,
-    /// How often to look for work that came in through another broker, in milliseconds.
+    /// How often to look for work of which no broker told, while claims wait, in milliseconds.
     pub wake_millis: u64,
     /// How often to forget what is older than the retention, in seconds.
     pub retention_seconds: u64,
@@ -29,7 +29,7 @@ impl Default for SweepConfig {
             lease_millis: 1_000,
             promotion_millis: 500,
             start_by_millis: 1_000,
-            wake_millis: 2_000,
+            wake_millis: 5_000,
             retention_seconds: 300,
             clock_seconds: 60,
             batch_max: 500,

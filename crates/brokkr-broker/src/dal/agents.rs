@@ -2,6 +2,7 @@
 
 pub(super) mod instances;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,7 +13,7 @@ use brokkr_core::routing::Route;
 use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
-pub use self::instances::{Instance, prune_instances, take_over};
+pub use self::instances::{Instance, prune_instances, take_over, take_over_many};
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {
@@ -102,6 +103,19 @@ statements! {
            FROM input
            JOIN agents ON agents.id = input.id
           WHERE agents.deleted_at IS NULL",
+        &[("id", Kind::Uuid)],
+    );
+
+    /// One row for each route of an agent.
+    static CLAIMANTS = Sql::batch(
+        "agents.claimants",
+        "WITH input AS MATERIALIZED ({input})
+         SELECT agents.id, agents.instance_id, agents.status, agent_routes.route
+           FROM input
+           JOIN agents ON agents.id = input.id
+           JOIN agent_routes ON agent_routes.agent_id = input.id
+          WHERE agents.deleted_at IS NULL
+          ORDER BY agents.id, agent_routes.route",
         &[("id", Kind::Uuid)],
     );
 
@@ -403,6 +417,41 @@ pub async fn existing(tx: &mut Tx, ids: &[AgentId]) -> Result<Vec<AgentId>, DalE
 pub async fn routes(tx: &mut Tx, id: AgentId) -> Result<Vec<Route>, DalError> {
     let rows = tx.fetch_all(&ROUTES, params![id]).await?;
     rows.iter().map(|row| row.get("route")).collect()
+}
+
+/// An agent that claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimant {
+    /// The process that may act for it.
+    pub instance_id: Option<String>,
+    /// On which it listens; none unless it is ACTIVE.
+    pub routes: Vec<Route>,
+}
+
+/// Those of the agents that are there.
+///
+/// # Errors
+/// [`DalError`] when the database cannot answer.
+pub async fn claimants(
+    tx: &mut Tx,
+    agents: impl IntoIterator<Item = AgentId>,
+) -> Result<HashMap<AgentId, Claimant>, DalError> {
+    let input = Rows::of(agents);
+    let mut claimants = HashMap::new();
+    if input.is_empty() {
+        return Ok(claimants);
+    }
+    for row in tx.fetch_all(&CLAIMANTS, params![input]).await? {
+        let instance_id = row.get("instance_id")?;
+        let claimant = claimants.entry(row.get("id")?).or_insert(Claimant {
+            instance_id,
+            routes: Vec::new(),
+        });
+        if row.get_with("status", |text: String| text.parse::<AgentStatus>())? == AgentStatus::Active {
+            claimant.routes.push(row.get("route")?);
+        }
+    }
+    Ok(claimants)
 }
 
 /// Registers a new agent with generators, each named once, and answers how many of them exist.

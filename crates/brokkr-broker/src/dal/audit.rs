@@ -1,5 +1,6 @@
 //! The audit: who did what to what, written in the transaction of the act.
 
+use brokkr_core::ids::uuid_v7;
 use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -36,7 +37,7 @@ statements! {
     static PRUNE = Sql::shared(
         "audit.prune",
         "DELETE FROM audit
-          WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)",
+          WHERE id IN (SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT $2)",
     );
 }
 
@@ -127,5 +128,7 @@ pub async fn list(
 /// # Errors
 /// [`DalError`] when the database cannot do so.
 pub async fn prune(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, DalError> {
-    tx.execute(&PRUNE, params![before, limit]).await
+    // Ids tell the time.
+    tx.execute(&PRUNE, params![uuid_v7(before, 0, [0; 6]), limit])
+        .await
 }

@@ -3,13 +3,16 @@
 //! Whether an order is for an agent is decided inside the statement that takes it, by the labels and annotations that the
 //! agent has at that time.
 
+use std::collections::BTreeSet;
+
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::limits::{ClaimMax, LeaseSeconds};
 use brokkr_core::names::WorkType;
 use brokkr_core::time::Timestamp;
 
+use super::dispatch::{self, Wish};
 use super::work_orders::{OrderHead, QueuedOrder, head_columns, heads, order_columns, queued};
-use super::{DalError, Kind, Rows, Sql, Tx, params, routes, statements};
+use super::{DalError, Sql, Tx, agents, params, statements};
 
 macro_rules! held_for_update {
     ($lock:literal) => {
@@ -23,38 +26,6 @@ macro_rules! held_for_update {
 }
 
 statements! {
-    static CLAIM_BY_ID = Sql::shared(
-        "claims.claim_by_id",
-        concat!(
-            "UPDATE work_orders
-                SET status = 'CLAIMED',
-                    attempt = attempt + 1,
-                    claimed_by = $2,
-                    claimed_at = $3,
-                    lease_expires_at = $3 + claim_timeout_seconds * 1000000,
-                    updated_at = $3
-              WHERE id = $1
-                AND status = 'PENDING'
-                AND (start_by IS NULL OR start_by >= $3 OR retry_count + lost_count > 0)
-                AND EXISTS (SELECT 1 FROM agents WHERE id = $2 AND status = 'ACTIVE' AND deleted_at IS NULL)
-                AND EXISTS (SELECT 1
-                              FROM work_order_routes
-                              JOIN agent_routes ON agent_routes.route = work_order_routes.route
-                             WHERE work_order_routes.work_order_id = $1
-                               AND agent_routes.agent_id = $2)
-             RETURNING ",
-            order_columns!()
-        ),
-    );
-
-    /// PostgreSQL skips orders that another claim holds; SQLite has one writer, so there are none to skip.
-    static CLAIM_NEXT = Sql::batch_per_dialect(
-        "claims.claim_next",
-        concat!(include_str!("claims/claim_next.postgres.sql"), order_columns!()),
-        concat!(include_str!("claims/claim_next.sqlite.sql"), order_columns!()),
-        &[("work_type", Kind::Text)],
-    );
-
     static HELD = Sql::shared(
         "claims.held",
         concat!(
@@ -87,11 +58,27 @@ pub async fn claim_by_id(
     agent: AgentId,
     now: Timestamp,
 ) -> Result<Option<QueuedOrder>, DalError> {
-    let Some(row) = tx.fetch_optional(&CLAIM_BY_ID, params![id, agent, now]).await? else {
-        return Ok(None);
+    Ok(claim_by_id_many(tx, &[(agent, id)], now).await?.pop())
+}
+
+/// Claims orders by their ids, as [`claim_by_id`] does; of several agents that want one, the first gets it. Answers those that
+/// were claimed.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn claim_by_id_many(
+    tx: &mut Tx,
+    wanted: &[(AgentId, WorkOrderId)],
+    now: Timestamp,
+) -> Result<Vec<QueuedOrder>, DalError> {
+    let agents: BTreeSet<_> = wanted.iter().map(|(agent, _)| *agent).collect();
+    let claimants = agents::claimants(tx, agents).await?;
+    let listening = |(agent, id): &(AgentId, WorkOrderId)| {
+        let routes = &claimants.get(agent)?.routes;
+        Some((*agent, *id, routes.as_slice()))
     };
-    routes::close_many(tx, [id]).await?;
-    QueuedOrder::try_from(&row).map(Some)
+    let wanted: Vec<_> = wanted.iter().filter_map(listening).collect();
+    dispatch::give(tx, &wanted, now).await
 }
 
 /// What an agent asks for when it claims.
@@ -117,30 +104,19 @@ pub struct ClaimNext<'a> {
 /// # Errors
 /// [`DalError`] when the database fails.
 pub async fn claim_next(tx: &mut Tx, claim: ClaimNext<'_>) -> Result<Vec<QueuedOrder>, DalError> {
-    let values = params![
-        wanted(claim.work_types),
-        claim.agent,
-        claim.max.get(),
-        claim.now,
-        claim.lease_seconds.get(),
-        claim.instance_id,
-    ];
-    let mut orders = queued(&tx.fetch_all(&CLAIM_NEXT, values).await?)?;
-    orders.sort_by_key(|order| (std::cmp::Reverse(order.head.priority), order.head.id));
-    routes::close_many(tx, orders.iter().map(|order| order.head.id)).await?;
-    Ok(orders)
-}
-
-/// One row per type, each type once; a row without a type stands for all of them.
-fn wanted(work_types: &[WorkType]) -> Rows {
-    if work_types.is_empty() {
-        return [params![None::<&str>]].into_iter().collect();
-    }
-    let each_once: std::collections::BTreeSet<_> = work_types.iter().collect();
-    each_once
-        .into_iter()
-        .map(|work_type| params![work_type])
-        .collect()
+    let claimants = agents::claimants(tx, [claim.agent]).await?;
+    let Some(claimant) = claimants.get(&claim.agent) else {
+        return Ok(Vec::new());
+    };
+    let wish = Wish {
+        agent: claim.agent,
+        routes: &claimant.routes,
+        instance_id: claim.instance_id,
+        work_types: claim.work_types,
+        max: claim.max,
+        lease_seconds: claim.lease_seconds,
+    };
+    dispatch::dispatch(tx, &[wish], claim.now).await
 }
 
 /// A page of what an agent holds, oldest first: at most `limit` orders that are newer than `after`.

@@ -155,12 +155,15 @@ impl Db {
     /// # Errors
     /// [`DalError::Query`] when it does not.
     pub async fn prepare_check(&self, sql: &'static Sql) -> Result<(), DalError> {
-        let text = sql.text(self.dialect()).into_sql_str();
-        match &self.pools {
-            Pools::Postgres { writers, .. } => writers.prepare(text).await.map(drop),
-            Pools::Sqlite { writer, .. } => writer.prepare(text).await.map(drop),
+        for text in sql.texts(self.dialect()) {
+            let text = text.as_str().into_sql_str();
+            match &self.pools {
+                Pools::Postgres { writers, .. } => writers.prepare(text).await.map(drop),
+                Pools::Sqlite { writer, .. } => writer.prepare(text).await.map(drop),
+            }
+            .map_err(|error| DalError::classify(sql.name(), error))?;
         }
-        .map_err(|error| DalError::classify(sql.name(), error))
+        Ok(())
     }
 
     /// How many statements have been sent through this database's transactions so far.
@@ -210,6 +213,10 @@ impl Db {
         }
     }
 
+    pub(super) fn statement_counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.statements)
+    }
+
     pub(super) const fn pools(&self) -> &Pools {
         &self.pools
     }
@@ -221,13 +228,25 @@ const STATEMENT_CACHE: usize = 1_000;
 /// A connection that was idle for longer is asked for a sign of life before it is used.
 const IDLE_TRUSTED: Duration = Duration::from_secs(5);
 
+/// Every statement finds its rows by an index. The planner is told so, since it goes by the sizes of the queue's tables when they
+/// were last looked at: one that was empty then is read from end to end for each order of a batch, dead rows included.
+const PLANS: [(&str, &str); 5] = [
+    // No plan depends on a value. By the values the planner guesses at the sizes of lists and limits, and for some statements it
+    // would plan anew at each call, which takes longer than to run them.
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    // Every statement runs for less time than it takes to compile it.
+    ("jit", "off"),
+];
+
 async fn connect_postgres(url: &str, options: &DbOptions) -> Result<Pools, DalError> {
     let connect = PgConnectOptions::from_str(url)
         .map_err(|error| DalError::Address(error.into()))?
         .application_name("brokkr")
         .statement_cache_capacity(STATEMENT_CACHE)
-        // Every statement runs for less time than it takes to compile it.
-        .options([("jit", "off")])
+        .options(PLANS)
         .options([
             ("statement_timeout", options.statement_timeout.as_millis()),
             ("lock_timeout", options.lock_timeout.as_millis()),

@@ -4,40 +4,28 @@
 //! caller has seen is left as it is, and is not in the answer. The caller has locked the orders
 //! ([`work_orders::get_for_update`](super::work_orders::get_for_update)) and asked their lives, so none should be missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::WorkOrderId;
-use brokkr_core::life::Ending;
+use brokkr_core::life::{AttemptEnding, Ending};
 use brokkr_core::time::Timestamp;
 
 use super::attempts::Report;
 use super::log::{self, LogEntry};
-use super::routes::{self, OpenRoute};
+use super::routes::{self, Routed};
 use super::work_orders::QueueStatus;
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {
-    static LOG = Sql::batch(
-        "endings.log",
-        "WITH input AS MATERIALIZED ({input})
-         INSERT INTO work_order_log (id, created_at, completed_at, work_type, yaml_content, priority, delivery,
-                claim_timeout_seconds, max_retries, retries_attempted, lost_count, backoff_seconds, last_error,
-                last_error_at, attempt, claimed_by, claimed_at, ending, success, result_message, class, exit_code,
-                result, cancel_requested_at, cancel_reason, deadline_seconds, start_by, run_at, retry_on, metadata,
-                targeting, retry_of, submitted_by, traceparent)
-         SELECT queued.id, queued.created_at, $2, queued.work_type, queued.yaml_content, queued.priority,
-                queued.delivery, queued.claim_timeout_seconds, queued.max_retries, queued.retry_count,
-                queued.lost_count, queued.backoff_seconds, queued.last_error, queued.last_error_at, queued.attempt,
-                queued.claimed_by, queued.claimed_at, input.ending, input.ending = 'succeeded',
-                input.result_message, input.class, input.exit_code, input.result, queued.cancel_requested_at,
-                queued.cancel_reason, queued.deadline_seconds, queued.start_by, queued.run_at, queued.retry_on,
-                queued.metadata, queued.targeting, queued.retry_of, queued.submitted_by, queued.traceparent
-           FROM input
-           JOIN work_orders AS queued ON queued.id = input.id
-                                     AND queued.status = input.status
-                                     AND queued.attempt = input.attempt
-         RETURNING *",
+    static MOVE_TO_LOG = Sql::batch_in_steps(
+        "endings.move_to_log",
+        include_str!("endings/move_to_log.postgres.sql"),
+        &[
+            include_str!("endings/log.sqlite.sql"),
+            include_str!("endings/end_attempts.sqlite.sql"),
+            include_str!("endings/leave_queue.sqlite.sql"),
+        ],
         &[
             ("id", Kind::Uuid),
             ("status", Kind::Text),
@@ -47,14 +35,9 @@ statements! {
             ("class", Kind::Text),
             ("exit_code", Kind::BigInt),
             ("result", Kind::Text),
+            ("attempt_ending", Kind::Text),
+            ("outcome_hash", Kind::Text),
         ],
-    );
-
-    static LEAVE_QUEUE = Sql::batch(
-        "endings.leave_queue",
-        "WITH input AS MATERIALIZED ({input})
-         DELETE FROM work_orders WHERE id IN (SELECT id FROM input)",
-        &[("id", Kind::Uuid)],
     );
 
     static SCHEDULE_RETRIES = Sql::batch(
@@ -103,7 +86,7 @@ statements! {
             AND work_orders.status = 'CLAIMED'
             AND work_orders.cancel_requested_at IS NULL
             AND work_orders.retry_count + work_orders.lost_count + input.losses <= work_orders.max_retries
-         RETURNING work_orders.id",
+         RETURNING work_orders.id, work_type, priority, targeting",
         &[("id", Kind::Uuid), ("attempt", Kind::BigInt), ("losses", Kind::BigInt)],
     );
 }
@@ -121,12 +104,14 @@ pub struct EndingOrder {
     pub ending: Ending,
     /// What its end tells.
     pub report: Report,
+    /// How its current attempt ends with it, and a fingerprint of the report; nothing when nobody holds it.
+    pub attempt_ending: Option<(AttemptEnding, Option<String>)>,
 }
 
-/// Moves orders from the queue to the log, and answers their entries in the order of their ids.
+/// Moves orders from the queue to the log, with their current attempts, and answers their entries in the order of their ids.
 ///
 /// # Errors
-/// [`DalError::Miscounted`] when what left the queue is not what was logged; nothing of the transaction may be kept then.
+/// [`DalError`] when the database fails.
 pub async fn move_to_log_many(
     tx: &mut Tx,
     orders: &[EndingOrder],
@@ -136,27 +121,27 @@ pub async fn move_to_log_many(
         return Ok(Vec::new());
     }
     let input: Rows = orders.iter().map(log_row).collect();
-    let mut entries = log::entries(&tx.fetch_all(&LOG, params![input, completed_at]).await?)?;
+    let mut entries = log::entries(&tx.fetch_all(&MOVE_TO_LOG, params![input, completed_at]).await?)?;
     entries.sort_by_key(|entry| entry.id);
-    let left = tx
-        .execute(
-            &LEAVE_QUEUE,
-            params![Rows::of(entries.iter().map(|entry| entry.id))],
-        )
-        .await?;
-    let logged = entries.len() as u64;
-    if left == logged {
-        Ok(entries)
-    } else {
-        Err(DalError::Miscounted {
-            statement: LEAVE_QUEUE.name(),
-            expected: logged,
-            changed: left,
-        })
-    }
+    let waited: HashSet<_> = orders
+        .iter()
+        .filter(|order| order.status == QueueStatus::Pending)
+        .map(|order| order.id)
+        .collect();
+    let routed: Vec<_> = entries
+        .iter()
+        .filter(|entry| waited.contains(&entry.id))
+        .map(Routed::from)
+        .collect();
+    routes::close_many(tx, &routed).await?;
+    Ok(entries)
 }
 
 fn log_row(order: &EndingOrder) -> Vec<super::Value> {
+    let (attempt_ending, outcome_hash) = order
+        .attempt_ending
+        .as_ref()
+        .map_or((None, None), |(ending, hash)| (Some(*ending), hash.as_deref()));
     params![
         order.id,
         order.status.as_str(),
@@ -166,6 +151,8 @@ fn log_row(order: &EndingOrder) -> Vec<super::Value> {
         order.report.class,
         order.report.exit_code,
         order.report.result.as_deref(),
+        attempt_ending.map(AttemptEnding::as_str),
+        outcome_hash,
     ]
 }
 
@@ -222,16 +209,7 @@ pub struct Return {
     pub reason: Returned,
 }
 
-/// Orders that are PENDING again, and the routes on which they can be claimed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reopened {
-    /// The orders.
-    pub ids: BTreeSet<WorkOrderId>,
-    /// Their routes, on which somebody may be waiting.
-    pub routes: Vec<OpenRoute>,
-}
-
-/// Sends claimed orders back to the queue and opens their routes. An order whose cancellation was asked for, or that would
+/// Sends claimed orders back to the queue, opens their routes and answers them. An order whose cancellation was asked for, or that would
 /// be lost too often, is left as it is.
 ///
 /// # Errors
@@ -240,9 +218,9 @@ pub async fn return_to_pending_many(
     tx: &mut Tx,
     returns: &[Return],
     now: Timestamp,
-) -> Result<Reopened, DalError> {
+) -> Result<Vec<Routed>, DalError> {
     if returns.is_empty() {
-        return Ok(Reopened::default());
+        return Ok(Vec::new());
     }
     let input: Rows = returns
         .iter()
@@ -252,11 +230,11 @@ pub async fn return_to_pending_many(
     reopened(tx, &rows).await
 }
 
-/// Opens the routes of the orders in `rows`, which have just become PENDING.
-pub(in crate::dal) async fn reopened(tx: &mut Tx, rows: &[Row]) -> Result<Reopened, DalError> {
-    let ids = changed(rows)?;
-    let routes = routes::open_many(tx, ids.iter().copied()).await?;
-    Ok(Reopened { ids, routes })
+/// Opens the routes of the orders in `rows`, which have just become PENDING, and answers them.
+pub(in crate::dal) async fn reopened(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Routed>, DalError> {
+    let reopened = rows.iter().map(Routed::try_from).collect::<Result<Vec<_>, _>>()?;
+    routes::open_many(tx, &reopened).await?;
+    Ok(reopened)
 }
 
 fn changed(rows: &[Row]) -> Result<BTreeSet<WorkOrderId>, DalError> {

@@ -1,5 +1,7 @@
 //! What can go wrong between the broker and its database.
 
+use std::sync::Arc;
+
 use sqlx::error::{DatabaseError, ErrorKind};
 
 /// The source of an error, whatever made it.
@@ -72,6 +74,15 @@ pub enum DalError {
         /// How many it changed.
         changed: u64,
     },
+    /// More requests of the kind wait already than the broker holds. Trying again later may succeed.
+    #[error("too many requests wait to {operation}")]
+    Overrun {
+        /// What was to be done.
+        operation: &'static str,
+    },
+    /// The batch that it was part of failed.
+    #[error("the batch of requests failed")]
+    InBatch(#[source] Arc<DalError>),
     /// The database's address cannot be used.
     #[error("the database address is not valid: it must be sqlite:PATH, sqlite::memory: or postgres://...")]
     Address(#[source] BoxError),
@@ -113,15 +124,20 @@ impl ConstraintKind {
 impl DalError {
     /// Whether the same call may succeed when it is made again later.
     #[must_use]
-    pub const fn transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+    pub fn transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Overrun { .. } => true,
+            Self::InBatch(error) => error.transient(),
+            _ => false,
+        }
     }
 
     /// The kind of constraint that refused the change, if one did.
     #[must_use]
-    pub const fn constraint(&self) -> Option<ConstraintKind> {
+    pub fn constraint(&self) -> Option<ConstraintKind> {
         match self {
             Self::Constraint { kind, .. } => Some(*kind),
+            Self::InBatch(error) => error.constraint(),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
 use super::attempts::{self, Report};
+use super::routes::Routed;
 use super::work_orders::{
     CancelRequest, LastError, cancel_request, last_error, read_metadata, read_retry_on, read_targeting,
 };
@@ -239,6 +240,12 @@ pub async fn prune(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, Da
 
 pub(in crate::dal) fn entries(rows: &[Row]) -> Result<Vec<LogEntry>, DalError> {
     rows.iter().map(LogEntry::try_from).collect()
+}
+
+impl From<&LogEntry> for Routed {
+    fn from(entry: &LogEntry) -> Self {
+        Self::new(entry.id, &entry.work_type, entry.priority, &entry.targeting)
+    }
 }
 
 impl TryFrom<&Row> for LogEntry {

@@ -12,21 +12,24 @@ pub mod audit;
 pub mod claims;
 pub mod credentials;
 mod db;
+pub mod dispatch;
 pub mod endings;
 mod error;
 pub mod generators;
 pub mod idempotency_keys;
 pub mod log;
 pub mod migrate;
+pub mod nudges;
 pub mod output;
+pub mod pending;
 pub mod queue_depth;
 pub mod renewals;
 pub mod routes;
 mod row;
 mod sql;
 pub mod sweeps;
-pub mod targets;
 mod tx;
+pub mod vacuum;
 mod value;
 pub mod work_orders;
 
@@ -52,17 +55,20 @@ pub fn all_statements() -> Vec<&'static Sql> {
         claims::STATEMENTS,
         credentials::STATEMENTS,
         db::STATEMENTS,
+        dispatch::STATEMENTS,
         endings::STATEMENTS,
         generators::STATEMENTS,
         idempotency_keys::STATEMENTS,
         log::STATEMENTS,
         migrate::STATEMENTS,
+        nudges::STATEMENTS,
         output::STATEMENTS,
+        pending::STATEMENTS,
         queue_depth::STATEMENTS,
         renewals::STATEMENTS,
         routes::STATEMENTS,
         sweeps::STATEMENTS,
-        targets::STATEMENTS,
+        vacuum::STATEMENTS,
         work_orders::STATEMENTS,
     ]
     .concat()

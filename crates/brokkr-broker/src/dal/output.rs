@@ -18,7 +18,7 @@ statements! {
            FROM input
            JOIN work_orders ON work_orders.id = input.work_order_id AND work_orders.attempt = input.attempt
           WHERE work_orders.status = 'CLAIMED'
-            AND work_orders.claimed_by = $2
+            AND work_orders.claimed_by = input.agent_id
          ON CONFLICT (work_order_id, attempt, start_offset) DO NOTHING
          RETURNING work_order_id, attempt, start_offset",
         &[
@@ -28,6 +28,7 @@ statements! {
             ("stream", Kind::Text),
             ("at", Kind::BigInt),
             ("data", Kind::Bytes),
+            ("agent_id", Kind::Uuid),
         ],
     );
 
@@ -93,25 +94,24 @@ pub struct NewChunk {
 /// Names a chunk: the order, the attempt, and the bytes before it.
 pub type ChunkKey = (WorkOrderId, Attempt, u64);
 
-/// Appends output to attempts that the agent holds. Answers the chunks that are new; one that is not in the answer was
-/// stored before, is empty, or is not of a current attempt of this agent.
+/// Appends output to attempts that agents hold. Answers the chunks that are new; one that is not in the answer was stored
+/// before, is empty, or is not of a current attempt of its agent.
 ///
 /// # Errors
 /// [`DalError`] when the database fails.
-pub async fn append_many(
+pub async fn append_many<'c>(
     tx: &mut Tx,
-    agent: AgentId,
-    chunks: &[NewChunk],
+    chunks: impl IntoIterator<Item = (AgentId, &'c NewChunk)>,
 ) -> Result<Vec<ChunkKey>, DalError> {
     let input: Rows = chunks
-        .iter()
-        .filter(|chunk| !chunk.data.is_empty())
-        .map(append_row)
+        .into_iter()
+        .filter(|(_, chunk)| !chunk.data.is_empty())
+        .map(|(agent, chunk)| append_row(agent, chunk))
         .collect();
     if input.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = tx.fetch_all(&APPEND, params![input, agent]).await?;
+    let rows = tx.fetch_all(&APPEND, params![input]).await?;
     rows.iter()
         .map(|row| {
             Ok((
@@ -123,7 +123,7 @@ pub async fn append_many(
         .collect()
 }
 
-fn append_row(chunk: &NewChunk) -> Vec<super::Value> {
+fn append_row(agent: AgentId, chunk: &NewChunk) -> Vec<super::Value> {
     // An offset that no column can hold is none that any output has.
     let offset = i64::try_from(chunk.offset).unwrap_or(i64::MAX);
     params![
@@ -132,7 +132,8 @@ fn append_row(chunk: &NewChunk) -> Vec<super::Value> {
         offset,
         &chunk.stream,
         chunk.at,
-        &chunk.data[..]
+        &chunk.data[..],
+        agent
     ]
 }
 

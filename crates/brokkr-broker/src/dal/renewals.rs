@@ -14,29 +14,28 @@ macro_rules! renew {
         concat!(
             "WITH input AS MATERIALIZED ({input}),
              held AS MATERIALIZED (
-                 SELECT work_orders.id
+                 SELECT work_orders.id, work_orders.attempt, input.instance_id,
+                        $2 + CASE WHEN work_orders.claim_timeout_seconds < input.lease_seconds
+                                  THEN work_orders.claim_timeout_seconds
+                                  ELSE input.lease_seconds END * 1000000 AS expires_at
                    FROM input
                   CROSS JOIN work_orders
                   WHERE work_orders.id = input.id
                     AND work_orders.attempt = input.attempt
                     AND work_orders.status = 'CLAIMED'
-                    AND work_orders.claimed_by = $2
+                    AND work_orders.claimed_by = input.agent_id
                   ORDER BY work_orders.id ",
             $lock,
             ")
              UPDATE work_orders
-                SET claim_instance_id = $3,
-                    lease_expires_at = CASE
-                        WHEN lease_expires_at > $4 + CASE WHEN claim_timeout_seconds < $5
-                                                          THEN claim_timeout_seconds
-                                                          ELSE $5 END * 1000000
-                        THEN lease_expires_at
-                        ELSE $4 + CASE WHEN claim_timeout_seconds < $5
-                                       THEN claim_timeout_seconds
-                                       ELSE $5 END * 1000000
-                        END
-              WHERE id IN (SELECT held.id FROM held)
-             RETURNING id, attempt, lease_expires_at, cancel_requested_at, cancel_reason"
+                SET claim_instance_id = held.instance_id,
+                    lease_expires_at = CASE WHEN work_orders.lease_expires_at > held.expires_at
+                                            THEN work_orders.lease_expires_at
+                                            ELSE held.expires_at END
+               FROM held
+              WHERE work_orders.id = held.id
+             RETURNING work_orders.id, work_orders.attempt, claimed_by, lease_expires_at, cancel_requested_at,
+                       cancel_reason"
         )
     };
 }
@@ -45,22 +44,30 @@ statements! {
     static RENEW = Sql::batch_per_dialect(
         "renewals.renew",
         renew!("FOR UPDATE OF work_orders"),
-        renew!(""),
-        &[("id", Kind::Uuid), ("attempt", Kind::BigInt)],
+        &[renew!("")],
+        &[
+            ("id", Kind::Uuid),
+            ("attempt", Kind::BigInt),
+            ("agent_id", Kind::Uuid),
+            ("instance_id", Kind::Text),
+            ("lease_seconds", Kind::BigInt),
+        ],
     );
 }
 
-/// Who renews, and for how long.
+/// A claim that its agent wants to keep.
 #[derive(Debug, Clone, Copy)]
 pub struct Renewal<'a> {
-    /// The agent.
+    /// The order.
+    pub id: WorkOrderId,
+    /// The attempt that must be the current one.
+    pub attempt: Attempt,
+    /// The agent that must hold it.
     pub agent: AgentId,
-    /// Its process, which holds the claims from now on.
+    /// Its process, which holds the claim from now on.
     pub instance_id: &'a str,
-    /// How long the claims hold from `now`; an order's claim timeout may shorten it. A lease never becomes shorter.
+    /// How long the claim holds from now on; the order's claim timeout may shorten it. A lease never becomes shorter.
     pub lease_seconds: LeaseSeconds,
-    /// When.
-    pub now: Timestamp,
 }
 
 /// A claim that still holds.
@@ -76,42 +83,44 @@ pub struct Renewed {
     pub cancel: Option<CancelRequest>,
 }
 
-/// Renews the claims that the agent still holds, and answers them in the order of their ids. One that is not in the answer
-/// is not held: the order ended, is gone, or has another attempt.
+/// Renews the claims that their agents still hold, and answers them with those, in the order of their ids. One that is not in
+/// the answer is not held: the order ended, is gone, or has another attempt.
 ///
 /// # Errors
 /// [`DalError`] when the database fails.
-pub async fn renew_many(
+pub async fn renew_many<'r>(
     tx: &mut Tx,
-    renewal: Renewal<'_>,
-    claims: &[(WorkOrderId, Attempt)],
-) -> Result<Vec<Renewed>, DalError> {
-    if claims.is_empty() {
+    renewals: impl IntoIterator<Item = Renewal<'r>>,
+    now: Timestamp,
+) -> Result<Vec<(AgentId, Renewed)>, DalError> {
+    let input: Rows = renewals
+        .into_iter()
+        .map(|renewal| {
+            let Renewal {
+                id,
+                attempt,
+                agent,
+                instance_id,
+                lease_seconds,
+            } = renewal;
+            params![id, attempt, agent, instance_id, lease_seconds.get()]
+        })
+        .collect();
+    if input.is_empty() {
         return Ok(Vec::new());
     }
-    let input: Rows = claims
-        .iter()
-        .map(|(id, attempt)| params![*id, *attempt])
-        .collect();
-    let lease_seconds = renewal.lease_seconds.get();
-    let values = params![
-        input,
-        renewal.agent,
-        renewal.instance_id,
-        renewal.now,
-        lease_seconds
-    ];
-    let rows = tx.fetch_all(&RENEW, values).await?;
+    let rows = tx.fetch_all(&RENEW, params![input, now]).await?;
     let mut renewed = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    renewed.sort_by_key(|renewed| renewed.id);
+    renewed.sort_by_key(|(_, renewed)| renewed.id);
     Ok(renewed)
 }
 
-fn read(row: &Row) -> Result<Renewed, DalError> {
-    Ok(Renewed {
+fn read(row: &Row) -> Result<(AgentId, Renewed), DalError> {
+    let renewed = Renewed {
         id: row.get("id")?,
         attempt: row.get("attempt")?,
         lease_expires_at: row.get("lease_expires_at")?,
         cancel: cancel_request(row)?,
-    })
+    };
+    Ok((row.get("claimed_by")?, renewed))
 }

@@ -3,36 +3,39 @@
 //! Whoever opens or closes the routes of an order has changed or locked the order itself before, in the same transaction:
 //! who locks routes first and orders later waits for those who do it the other way round, and they for him.
 
-use brokkr_core::ids::WorkOrderId;
-use brokkr_core::names::WorkType;
-use brokkr_core::routing::Route;
+use std::collections::BTreeSet;
 
-use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
+use brokkr_core::ids::WorkOrderId;
+use brokkr_core::limits::Priority;
+use brokkr_core::names::WorkType;
+use brokkr_core::routing::{Route, Targeting};
+
+use super::{DalError, Kind, Rows, Sql, Tx, Value, params, statements};
+
+/// What finds one route of one order.
+const KEY: &[(&str, Kind)] = &[
+    ("route", Kind::Text),
+    ("work_type", Kind::Text),
+    ("priority", Kind::BigInt),
+    ("work_order_id", Kind::Uuid),
+];
 
 statements! {
     static OPEN = Sql::batch(
         "routes.open",
         "WITH input AS MATERIALIZED ({input})
          INSERT INTO work_order_routes (route, work_type, priority, work_order_id)
-         SELECT work_order_targets.route, work_orders.work_type, work_orders.priority, work_orders.id
-           FROM work_orders
-           JOIN work_order_targets ON work_order_targets.work_order_id = work_orders.id
-          WHERE work_orders.id IN (SELECT id FROM input)
-            AND work_orders.status = 'PENDING'
-         RETURNING route, work_type, work_order_id",
-        &[("id", Kind::Uuid)],
+         SELECT route, work_type, priority, work_order_id FROM input",
+        KEY,
     );
 
     static CLOSE = Sql::batch(
         "routes.close",
         "WITH input AS MATERIALIZED ({input})
-         DELETE FROM work_order_routes WHERE work_order_id IN (SELECT id FROM input)",
-        &[("id", Kind::Uuid)],
-    );
-
-    static OF_ORDER = Sql::shared(
-        "routes.of_order",
-        "SELECT route FROM work_order_routes WHERE work_order_id = $1 ORDER BY route",
+         DELETE FROM work_order_routes
+          WHERE (route, work_type, priority, work_order_id)
+             IN (SELECT route, work_type, priority, work_order_id FROM input)",
+        KEY,
     );
 
     /// Two conditions instead of one with OR in it, so that each reads its own index.
@@ -51,63 +54,82 @@ statements! {
     );
 }
 
-/// A route on which an order may be claimed now.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OpenRoute {
+/// An order as its routes know it. None of this changes while they are open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routed {
     /// The order.
     pub id: WorkOrderId,
-    /// The route.
-    pub route: Route,
     /// The type of the order.
     pub work_type: WorkType,
+    /// Its priority.
+    pub priority: Priority,
+    /// On which it may be claimed.
+    pub routes: BTreeSet<Route>,
 }
 
-/// Opens the routes of those of the orders that are PENDING, and answers them.
-///
-/// # Errors
-/// A unique constraint when one of them was open already.
-pub async fn open_many(
-    tx: &mut Tx,
-    ids: impl IntoIterator<Item = WorkOrderId>,
-) -> Result<Vec<OpenRoute>, DalError> {
-    let rows = Rows::of(ids);
-    if rows.is_empty() {
-        return Ok(Vec::new());
+impl Routed {
+    /// An order that is for these.
+    #[must_use]
+    pub fn new(id: WorkOrderId, work_type: &WorkType, priority: Priority, targeting: &Targeting) -> Self {
+        Self {
+            id,
+            work_type: work_type.clone(),
+            priority,
+            routes: targeting.routes(),
+        }
     }
-    tx.fetch_all(&OPEN, params![rows])
-        .await?
-        .iter()
-        .map(open_route)
-        .collect()
+
+    /// One row for each of its routes: all that finds it but the order's id.
+    pub(in crate::dal) fn keys(&self) -> impl Iterator<Item = Vec<Value>> {
+        let key = |route| params![route, &self.work_type, i64::from(self.priority.get())];
+        self.routes.iter().map(key)
+    }
 }
 
-fn open_route(row: &Row) -> Result<OpenRoute, DalError> {
-    Ok(OpenRoute {
-        id: row.get("work_order_id")?,
-        route: row.get("route")?,
-        work_type: row.get("work_type")?,
+fn rows_of(order: &Routed) -> impl Iterator<Item = Vec<Value>> {
+    order.keys().map(|mut key| {
+        key.push(order.id.into());
+        key
     })
 }
 
-/// Closes all routes of the orders.
+/// Opens the routes of orders that have become PENDING.
 ///
 /// # Errors
-/// [`DalError`] when the database fails.
-pub async fn close_many(tx: &mut Tx, ids: impl IntoIterator<Item = WorkOrderId>) -> Result<(), DalError> {
-    let rows = Rows::of(ids);
+/// A unique constraint when one of them was open already.
+pub async fn open_many<'o>(
+    tx: &mut Tx,
+    orders: impl IntoIterator<Item = &'o Routed>,
+) -> Result<(), DalError> {
+    let rows: Rows = orders.into_iter().flat_map(rows_of).collect();
     if !rows.is_empty() {
-        tx.execute(&CLOSE, params![rows]).await?;
+        tx.execute(&OPEN, params![rows]).await?;
     }
     Ok(())
 }
 
-/// The open routes of an order.
+/// Closes the routes of orders that are PENDING no more.
 ///
 /// # Errors
-/// [`DalError`] when the database fails.
-pub async fn of_order(tx: &mut Tx, id: WorkOrderId) -> Result<Vec<Route>, DalError> {
-    let rows = tx.fetch_all(&OF_ORDER, params![id]).await?;
-    rows.iter().map(|row| row.get("route")).collect()
+/// [`DalError::Miscounted`] when one of them was not open.
+pub async fn close_many<'o>(
+    tx: &mut Tx,
+    orders: impl IntoIterator<Item = &'o Routed>,
+) -> Result<(), DalError> {
+    let rows: Rows = orders.into_iter().flat_map(rows_of).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let open = rows.len() as u64;
+    let changed = tx.execute(&CLOSE, params![rows]).await?;
+    if changed == open {
+        return Ok(());
+    }
+    Err(DalError::Miscounted {
+        statement: CLOSE.name(),
+        expected: open,
+        changed,
+    })
 }
 
 /// A route that somebody listens on, for orders of one type or of any.

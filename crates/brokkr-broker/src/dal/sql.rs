@@ -22,8 +22,8 @@ pub enum Dialect {
 pub struct Sql {
     name: &'static str,
     form: Form,
-    postgres: OnceLock<String>,
-    sqlite: OnceLock<String>,
+    postgres: OnceLock<Vec<String>>,
+    sqlite: OnceLock<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -33,9 +33,10 @@ enum Form {
         postgres: &'static str,
         sqlite: &'static str,
     },
+    OneBatch(&'static str, &'static [(&'static str, Kind)]),
     Batch {
         postgres: &'static str,
-        sqlite: &'static str,
+        sqlite: &'static [&'static str],
         columns: &'static [(&'static str, Kind)],
     },
 }
@@ -61,7 +62,7 @@ impl Sql {
         text: &'static str,
         columns: &'static [(&'static str, Kind)],
     ) -> Self {
-        Self::batch_per_dialect(name, text, text, columns)
+        Self::of(name, Form::OneBatch(text, columns))
     }
 
     /// [`Sql::batch`] with two texts, where one cannot do.
@@ -69,7 +70,19 @@ impl Sql {
     pub const fn batch_per_dialect(
         name: &'static str,
         postgres: &'static str,
-        sqlite: &'static str,
+        sqlite: &'static [&'static str; 1],
+        columns: &'static [(&'static str, Kind)],
+    ) -> Self {
+        Self::batch_in_steps(name, postgres, sqlite, columns)
+    }
+
+    /// [`Sql::batch`] that changes several tables: one text for PostgreSQL, which can do so in one statement, and for SQLite one
+    /// for each table. All are given the same parameters. The answer is that of the first.
+    #[must_use]
+    pub const fn batch_in_steps(
+        name: &'static str,
+        postgres: &'static str,
+        sqlite: &'static [&'static str],
         columns: &'static [(&'static str, Kind)],
     ) -> Self {
         Self::of(
@@ -100,14 +113,14 @@ impl Sql {
     /// How many columns the rows of a batch have; `None` for a statement without rows.
     pub(crate) const fn batch_columns(&self) -> Option<usize> {
         match &self.form {
-            Form::Batch { columns, .. } => Some(columns.len()),
+            Form::OneBatch(_, columns) | Form::Batch { columns, .. } => Some(columns.len()),
             Form::Shared(_) | Form::PerDialect { .. } => None,
         }
     }
 
-    /// The text for one database, expanded at its first use.
+    /// The texts for one database, in the order in which they run, expanded at their first use. There is at least one.
     #[must_use]
-    pub fn text(&'static self, dialect: Dialect) -> &'static str {
+    pub fn texts(&'static self, dialect: Dialect) -> &'static [String] {
         let expanded = match dialect {
             Dialect::Postgres => &self.postgres,
             Dialect::Sqlite => &self.sqlite,
@@ -115,28 +128,32 @@ impl Sql {
         expanded.get_or_init(|| self.expand(dialect))
     }
 
-    fn expand(&self, dialect: Dialect) -> String {
-        let (text, columns) = match (&self.form, dialect) {
+    fn expand(&self, dialect: Dialect) -> Vec<String> {
+        let (texts, columns): (Vec<&str>, _) = match (&self.form, dialect) {
             (Form::Shared(text), _)
             | (Form::PerDialect { postgres: text, .. }, Dialect::Postgres)
-            | (Form::PerDialect { sqlite: text, .. }, Dialect::Sqlite) => (*text, None),
+            | (Form::PerDialect { sqlite: text, .. }, Dialect::Sqlite) => (vec![text], None),
+            (Form::OneBatch(text, columns), _) => (vec![text], Some(*columns)),
             (
                 Form::Batch {
                     postgres, columns, ..
                 },
                 Dialect::Postgres,
-            ) => (*postgres, Some(*columns)),
-            (Form::Batch { sqlite, columns, .. }, Dialect::Sqlite) => (*sqlite, Some(*columns)),
+            ) => (vec![postgres], Some(*columns)),
+            (Form::Batch { sqlite, columns, .. }, Dialect::Sqlite) => (sqlite.to_vec(), Some(*columns)),
         };
         let uuid = match dialect {
             Dialect::Postgres => "UUID",
             Dialect::Sqlite => "TEXT",
         };
-        let text = text.replace("{uuid}", uuid);
-        match columns {
-            Some(columns) => text.replace("{input}", &input_rows(columns, dialect)),
-            None => text,
-        }
+        let expand = |text: &str| {
+            let text = text.replace("{uuid}", uuid);
+            match columns {
+                Some(columns) => text.replace("{input}", &input_rows(columns, dialect)),
+                None => text,
+            }
+        };
+        texts.into_iter().map(expand).collect()
     }
 }
 
@@ -192,13 +209,13 @@ mod tests {
     #[test]
     fn a_batch_reads_its_rows_in_the_words_of_each_database() {
         assert_eq!(
-            BATCH.text(Dialect::Postgres),
+            BATCH.texts(Dialect::Postgres)[0],
             "WITH input AS MATERIALIZED (SELECT (value->>0)::uuid AS id, (value->>1)::bigint AS attempt, \
              decode(value->>2, 'hex') AS data FROM jsonb_array_elements($1::jsonb)) \
              SELECT * FROM input WHERE id = CAST($2 AS UUID)"
         );
         assert_eq!(
-            BATCH.text(Dialect::Sqlite),
+            BATCH.texts(Dialect::Sqlite)[0],
             "WITH input AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS attempt, unhex(value->>2) AS data \
              FROM json_each($1)) SELECT * FROM input WHERE id = CAST($2 AS TEXT)"
         );
@@ -207,7 +224,7 @@ mod tests {
     #[test]
     fn each_database_gets_its_own_text_where_they_differ() {
         static DIFFERENT: Sql = Sql::per_dialect("tests.different", "one", "other");
-        assert_eq!(DIFFERENT.text(Dialect::Postgres), "one");
-        assert_eq!(DIFFERENT.text(Dialect::Sqlite), "other");
+        assert_eq!(DIFFERENT.texts(Dialect::Postgres), ["one"]);
+        assert_eq!(DIFFERENT.texts(Dialect::Sqlite), ["other"]);
     }
 }

@@ -4,7 +4,8 @@
 use brokkr_core::ids::WorkOrderId;
 use brokkr_core::time::Timestamp;
 
-use super::endings::{Reopened, reopened};
+use super::endings::reopened;
+use super::routes::Routed;
 use super::work_orders::{OrderHead, head_columns, heads};
 use super::{DalError, Kind, Rows, Sql, Tx, params, statements};
 
@@ -42,7 +43,7 @@ macro_rules! next_due {
         concat!(
             "SELECT (SELECT MIN(lease_expires_at) FROM work_orders ",
             $lease,
-            "         WHERE status = 'CLAIMED') AS lease_expires_at,
+            "         WHERE claimed_by IS NOT NULL) AS lease_expires_at,
                     (SELECT MIN(next_retry_after) FROM work_orders ",
             $next_retry,
             "         WHERE status = 'RETRY_PENDING') AS next_retry_after,
@@ -62,8 +63,8 @@ macro_rules! next_due {
 statements! {
     static EXPIRED_LEASES = finder!(
         "sweeps.expired_leases",
-        "work_orders INDEXED BY work_orders_lease",
-        "status = 'CLAIMED' AND lease_expires_at <= $1",
+        "work_orders INDEXED BY work_orders_claimed_by",
+        "claimed_by IS NOT NULL AND lease_expires_at <= $1",
         "lease_expires_at"
     );
 
@@ -100,7 +101,7 @@ statements! {
                 WHEN 'RETRY_PENDING' THEN next_retry_after <= $2
                 WHEN 'SCHEDULED' THEN run_at <= $2
                 ELSE FALSE END
-         RETURNING id",
+         RETURNING id, work_type, priority, targeting",
         &[("id", Kind::Uuid)],
     );
 
@@ -109,7 +110,7 @@ statements! {
         "sweeps.next_due",
         next_due!("", "", "", ""),
         next_due!(
-            "INDEXED BY work_orders_lease",
+            "INDEXED BY work_orders_claimed_by",
             "INDEXED BY work_orders_next_retry",
             "INDEXED BY work_orders_run_at",
             "INDEXED BY work_orders_start_by"
@@ -149,7 +150,7 @@ pub async fn start_by_passed(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<
     heads(&tx.fetch_all(&START_BY_PASSED, params![now, limit]).await?)
 }
 
-/// Makes orders PENDING whose retry or run-at time has come, and opens their routes. Any other order is left as it is.
+/// Makes orders PENDING whose retry or run-at time has come, opens their routes and answers them. Any other order is left as it is.
 ///
 /// # Errors
 /// [`DalError`] when the database fails.
@@ -157,10 +158,10 @@ pub async fn promote_many(
     tx: &mut Tx,
     ids: impl IntoIterator<Item = WorkOrderId>,
     now: Timestamp,
-) -> Result<Reopened, DalError> {
+) -> Result<Vec<Routed>, DalError> {
     let input = Rows::of(ids);
     if input.is_empty() {
-        return Ok(Reopened::default());
+        return Ok(Vec::new());
     }
     let rows = tx.fetch_all(&PROMOTE, params![input, now]).await?;
     reopened(tx, &rows).await

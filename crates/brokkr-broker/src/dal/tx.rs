@@ -52,24 +52,36 @@ impl Session {
     }
 }
 
-/// Runs a driver's method with the bound query of whichever database this is.
+/// Runs a driver's method with the bound query of whichever database this is, and then what else the statement has to do there.
 macro_rules! run {
     ($self:ident, $sql:ident, $values:ident, $method:ident) => {{
         $self.admit($sql, &$values)?;
+        let [first, more @ ..] = $sql.texts($self.dialect()) else {
+            return Err(DalError::Aborted {
+                operation: $sql.name(),
+            });
+        };
+        let again = if more.is_empty() {
+            Vec::new()
+        } else {
+            $values.clone()
+        };
         let answer = match $self.session.connection() {
             Connection::Postgres(connection) => {
-                let query = bind_postgres(sqlx::query($sql.text(Dialect::Postgres)), $values);
+                let query = bind_postgres(sqlx::query(first.as_str()), $values);
                 query.$method(connection).await.map(Either::Postgres)
             }
             Connection::Sqlite(connection) => {
-                let query = bind_sqlite(sqlx::query($sql.text(Dialect::Sqlite)), $values);
+                let query = bind_sqlite(sqlx::query(first.as_str()), $values);
                 query.$method(connection).await.map(Either::Sqlite)
             }
         };
-        answer.map_err(|error| {
+        let answer = answer.map_err(|error| {
             $self.failed = true;
             DalError::classify($sql.name(), error)
-        })
+        })?;
+        $self.run_more($sql, more, again).await?;
+        Ok::<_, DalError>(answer)
     }};
 }
 
@@ -160,6 +172,39 @@ impl Tx {
             Session::PostgresRead(_) | Session::SqliteRead(_) => Ok(()),
         }
         .map_err(|error| DalError::classify(COMMIT, error))
+    }
+
+    async fn run_more(
+        &mut self,
+        sql: &'static Sql,
+        more: &'static [String],
+        values: Vec<Value>,
+    ) -> Result<(), DalError> {
+        for text in more {
+            self.statements.fetch_add(1, Ordering::Relaxed);
+            let done = match self.session.connection() {
+                Connection::Postgres(connection) => {
+                    let query = bind_postgres(sqlx::query(text.as_str()), values.clone());
+                    query.execute(connection).await.map(drop)
+                }
+                Connection::Sqlite(connection) => {
+                    let query = bind_sqlite(sqlx::query(text.as_str()), values.clone());
+                    query.execute(connection).await.map(drop)
+                }
+            };
+            done.map_err(|error| {
+                self.failed = true;
+                DalError::classify(sql.name(), error)
+            })?;
+        }
+        Ok(())
+    }
+
+    const fn dialect(&self) -> Dialect {
+        match self.session {
+            Session::Postgres(_) | Session::PostgresRead(_) => Dialect::Postgres,
+            Session::Sqlite(_) | Session::SqliteRead(_) => Dialect::Sqlite,
+        }
     }
 
     /// Refuses what must not reach the database, and counts the rest.

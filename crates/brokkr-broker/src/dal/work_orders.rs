@@ -4,7 +4,7 @@ mod json;
 mod new;
 mod row;
 
-use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::ids::WorkOrderId;
 use brokkr_core::names::WorkType;
 use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
@@ -14,8 +14,8 @@ pub(in crate::dal) use self::json::{read_metadata, read_retry_on, read_targeting
 pub use self::new::NewOrder;
 pub use self::row::{CancelRequest, Claim, LastError, OrderHead, QueueStatus, QueuedOrder};
 pub(in crate::dal) use self::row::{cancel_request, head_columns, last_error, order_columns};
-use super::routes::OpenRoute;
-use super::{DalError, Kind, Row, Rows, Sql, Tx, attempts, output, params, routes, statements, targets};
+use super::routes::Routed;
+use super::{DalError, Kind, Row, Rows, Sql, Tx, attempts, output, params, routes, statements};
 
 /// Locks in the order of ids, as every statement does that locks several orders and waits for them: so two never wait for
 /// each other. SQLite has one writer, so there is nothing to lock.
@@ -99,34 +99,13 @@ statements! {
     static GET_FOR_UPDATE = Sql::batch_per_dialect(
         "work_orders.get_for_update",
         get_for_update!("FOR UPDATE"),
-        get_for_update!(""),
+        &[get_for_update!("")],
         &[("id", Kind::Uuid)],
     );
 
     static LIST = Sql::shared("work_orders.list", list!(""));
 
     static LIST_OF_STATUS = Sql::shared("work_orders.list_of_status", list!("AND work_orders.status = $3"));
-
-    static PENDING_FOR_AGENT = Sql::shared(
-        "work_orders.pending_for_agent",
-        concat!(
-            "SELECT ",
-            order_columns!(),
-            "  FROM work_orders
-              WHERE work_orders.status = 'PENDING'
-                AND work_orders.id > $2
-                AND (CAST($3 AS TEXT) IS NULL OR work_orders.work_type = $3)
-                AND (work_orders.start_by IS NULL OR work_orders.start_by >= $4
-                     OR work_orders.retry_count + work_orders.lost_count > 0)
-                AND work_orders.id IN (SELECT work_order_routes.work_order_id
-                                         FROM agent_routes
-                                         JOIN work_order_routes ON work_order_routes.route = agent_routes.route
-                                        WHERE agent_routes.agent_id = $1)
-                AND EXISTS (SELECT 1 FROM agents WHERE id = $1 AND status = 'ACTIVE' AND deleted_at IS NULL)
-              ORDER BY work_orders.id
-              LIMIT $5"
-        ),
-    );
 
     /// A wish to cancel stays as it was first made.
     static REQUEST_CANCEL = Sql::shared(
@@ -146,8 +125,17 @@ statements! {
             AND status <> 'CLAIMED'",
     );
 
-    /// Targets and routes go with it.
-    static DELETE = Sql::shared("work_orders.delete", "DELETE FROM work_orders WHERE id = $1");
+    static DELETE = Sql::shared(
+        "work_orders.delete",
+        "DELETE FROM work_orders WHERE id = $1 RETURNING id, status, work_type, priority, targeting",
+    );
+
+    /// Locks the order, as claims do before they close its routes.
+    static ROUTED = Sql::per_dialect(
+        "work_orders.routed",
+        "SELECT id, status, work_type, priority, targeting FROM work_orders WHERE id = $1 FOR UPDATE",
+        "SELECT id, status, work_type, priority, targeting FROM work_orders WHERE id = $1",
+    );
 
     /// Ids tell the age, so that this reads nothing but an index and one row per state.
     static DEPTHS = Sql::shared(
@@ -163,7 +151,7 @@ statements! {
     );
 }
 
-/// Accepts orders, with their targets and, where they may run at once, their routes.
+/// Accepts orders and, where they may run at once, opens their routes.
 ///
 /// # Errors
 /// A unique constraint when an id exists already.
@@ -176,16 +164,8 @@ pub async fn insert_many(tx: &mut Tx, orders: &[NewOrder]) -> Result<(), DalErro
         params![orders.iter().map(NewOrder::values).collect::<Rows>()],
     )
     .await?;
-    let targets = orders.iter().flat_map(|order| {
-        order
-            .targeting
-            .routes()
-            .into_iter()
-            .map(|route| (order.id, route))
-    });
-    targets::insert_many(tx, targets).await?;
-    routes::open_many(tx, orders.iter().map(|order| order.id)).await?;
-    Ok(())
+    let routed: Vec<_> = orders.iter().filter_map(NewOrder::routed).collect();
+    routes::open_many(tx, &routed).await
 }
 
 /// The order, while it is in the queue.
@@ -274,26 +254,6 @@ pub async fn list(
     )
 }
 
-/// A page of what an agent could claim at `now`, oldest first: at most `limit` orders that are newer than `after`. Empty for
-/// an agent that is not ACTIVE or does not exist.
-///
-/// # Errors
-/// [`DalError`] when the database fails.
-pub async fn pending_for_agent(
-    tx: &mut Tx,
-    agent: AgentId,
-    work_type: Option<&WorkType>,
-    after: Option<WorkOrderId>,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<QueuedOrder>, DalError> {
-    let after = after.map_or(Uuid::nil(), WorkOrderId::as_uuid);
-    queued(
-        &tx.fetch_all(&PENDING_FOR_AGENT, params![agent, after, work_type, now, limit])
-            .await?,
-    )
-}
-
 /// Records that somebody wants a claimed order stopped. Answers whether it did: an order that is not claimed, or was asked
 /// to stop before, is left as it is.
 ///
@@ -308,8 +268,8 @@ pub async fn request_cancel(
     Ok(tx.execute(&REQUEST_CANCEL, params![id, now, reason]).await? == 1)
 }
 
-/// Sends a waiting order elsewhere: replaces its targets and, when it may run now, its routes, which are answered.
-/// Answers `None`, and changes nothing, when it is claimed or not in the queue.
+/// Sends a waiting order elsewhere: replaces its targeting and, when it may run now, its routes, which are answered. Answers
+/// `None`, and changes nothing, when it is claimed or not in the queue.
 ///
 /// # Errors
 /// [`DalError`] when the database fails.
@@ -318,19 +278,24 @@ pub async fn set_targeting(
     id: WorkOrderId,
     targeting: &Targeting,
     now: Timestamp,
-) -> Result<Option<Vec<OpenRoute>>, DalError> {
-    // This locks the order before its routes, as claims do.
-    if tx
-        .execute(&SET_TARGETING, params![id, write_targeting(targeting), now])
-        .await?
-        == 0
-    {
+) -> Result<Option<Vec<Routed>>, DalError> {
+    let Some(row) = tx.fetch_optional(&ROUTED, params![id]).await? else {
+        return Ok(None);
+    };
+    let values = params![id, write_targeting(targeting), now];
+    if tx.execute(&SET_TARGETING, values).await? == 0 {
         return Ok(None);
     }
-    routes::close_many(tx, [id]).await?;
-    targets::delete(tx, id).await?;
-    targets::insert_many(tx, targeting.routes().into_iter().map(|route| (id, route))).await?;
-    routes::open_many(tx, [id]).await.map(Some)
+    let Some(before) = open_routes(&row)? else {
+        return Ok(Some(Vec::new()));
+    };
+    routes::close_many(tx, [&before]).await?;
+    let after = Routed {
+        routes: targeting.routes(),
+        ..before
+    };
+    routes::open_many(tx, [&after]).await?;
+    Ok(Some(vec![after]))
 }
 
 /// Removes an order of the queue with everything that is known of it. Answers whether there was one.
@@ -338,12 +303,23 @@ pub async fn set_targeting(
 /// # Errors
 /// [`DalError`] when the database fails.
 pub async fn delete(tx: &mut Tx, id: WorkOrderId) -> Result<bool, DalError> {
-    if tx.execute(&DELETE, params![id]).await? == 0 {
+    let Some(row) = tx.fetch_optional(&DELETE, params![id]).await? else {
         return Ok(false);
+    };
+    if let Some(routed) = open_routes(&row)? {
+        routes::close_many(tx, [&routed]).await?;
     }
     attempts::delete_many(tx, &[id]).await?;
     output::delete_many(tx, &[id]).await?;
     Ok(true)
+}
+
+/// The routes of an order, if it has any: exactly while it is PENDING.
+fn open_routes(row: &Row) -> Result<Option<Routed>, DalError> {
+    let status = row.get_with("status", |text: String| text.parse::<QueueStatus>())?;
+    (status == QueueStatus::Pending)
+        .then(|| Routed::try_from(row))
+        .transpose()
 }
 
 /// How many orders are in one state, and since when the oldest of them exists.

@@ -57,6 +57,12 @@ impl Driver {
         nudge
     }
 
+    /// Runs `service`, which ends by itself when the broker stops.
+    pub fn keep(&mut self, name: &'static str, service: impl Future<Output = ()> + Send + 'static) {
+        self.running
+            .spawn(service.instrument(info_span!("task", task.name = name)));
+    }
+
     /// Waits for the batches in hand, after the broker was told to stop.
     pub async fn stop(mut self) {
         while let Some(ended) = self.running.join_next().await {

@@ -1,4 +1,6 @@
-//! Wakes claims that wait for work which came in unnoticed, through another replica above all.
+//! Wakes claims that wait for work which came in unnoticed: through another replica whose nudge was lost.
+//!
+//! It asks once for the whole broker, however many claims wait, and nothing at all while none does.
 
 use super::{Activity, Task, TaskError};
 use crate::app::App;
@@ -20,7 +22,7 @@ impl Task for Waker {
     const NAME: &'static str = "waker";
 
     async fn run_once(&mut self) -> Result<Activity, TaskError> {
-        let changed = self.app.wake_waiting_claims().await.map_err(TaskError::because)?;
+        let changed = self.app.wake_unnoticed().await.map_err(TaskError::because)?;
         Ok(Activity { changed, more: false })
     }
 }

@@ -6,8 +6,8 @@ mod server;
 mod work_order;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use brokkr_api::{Agent, CreateAgent, CreateGenerator, CreatePak, PakRole, PakText, UpdateAgent};
@@ -15,6 +15,7 @@ use brokkr_broker::app::App;
 use brokkr_broker::app::clock::Clock;
 use brokkr_broker::app::startup::FirstAdmin;
 use brokkr_broker::config::Limits;
+use brokkr_broker::tasks::{Driver, Nudger, Waker};
 use brokkr_client::{Client, ClientConfig};
 use brokkr_core::time::Timestamp;
 use url::Url;
@@ -28,6 +29,7 @@ use crate::{Backend, FakeClock, SeededRandom, TestDb};
 use server::Server;
 
 const SWEEP_ROWS_MAX: u32 = 100;
+const NEVER: Duration = Duration::from_secs(100 * 24 * 3_600);
 
 /// A running broker. Nothing happens by itself: sweeps run in [`TestBroker::sweep`] and [`TestBroker::advance`].
 pub struct TestBroker {
@@ -37,6 +39,7 @@ pub struct TestBroker {
     clock: FakeClock,
     http: reqwest::Client,
     names: Arc<AtomicU32>,
+    nudging: OnceLock<Driver>,
     // Before the database, so that the server is gone when that is dropped.
     server: Server,
     db: Arc<TestDb>,
@@ -91,6 +94,20 @@ impl TestBroker {
         .await
     }
 
+    /// Lets this broker exchange nudges with its replicas, as brokers do outside of tests, and waits until it hears them. It looks
+    /// for work by itself only when it begins to hear or is asked to.
+    ///
+    /// # Panics
+    /// On SQLite, and when this was done before.
+    pub async fn listen(&self) {
+        let mut driver = Driver::new(self.app.clone());
+        let look = driver.spawn(Waker::new(self.app.clone()), NEVER);
+        driver.keep("nudger", Nudger::new(self.app.clone(), look).run());
+        assert!(self.nudging.set(driver).is_ok(), "a broker listens once");
+        let mut hears = self.app.hears_others();
+        hears.wait_for(|hears| *hears).await.expect("the broker lives");
+    }
+
     async fn serve(
         app: App,
         db: Arc<TestDb>,
@@ -107,6 +124,7 @@ impl TestBroker {
             clock,
             http: reqwest::Client::new(),
             names,
+            nudging: OnceLock::new(),
             server,
             db,
         }

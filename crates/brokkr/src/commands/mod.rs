@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod annotate;
+pub(crate) mod bench;
 pub(crate) mod broker;
 pub(crate) mod cancel;
 pub(crate) mod completion;

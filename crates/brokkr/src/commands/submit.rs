@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use brokkr_api::{CreateWorkOrder, Time, WorkOrder};
-use brokkr_client::Client;
+use brokkr_api::{BatchCreate, BatchItem, CreateWorkOrder, Time, WorkOrder};
+use brokkr_client::{Client, ClientError};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -145,27 +145,66 @@ fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Submits one order after the other. Each has an idempotency key, so that a lost answer is asked for again without harm.
+/// Submits the orders, several together. Each request has an idempotency key, so that a lost answer is asked for again without
+/// harm.
+///
+/// # Errors
+/// When any was refused; which ones, and what became of the others, has been said then.
 async fn create(
     client: &Client,
     documents: &[Document],
     requests: &[CreateWorkOrder],
     key: Option<&str>,
 ) -> anyhow::Result<Vec<WorkOrder>> {
-    let mut created: Vec<WorkOrder> = Vec::new();
-    let keys = idempotency_keys(key, requests.len(), references::now());
-    for ((request, key), document) in requests.iter().zip(keys).zip(documents) {
-        match create_one(client, request, &key).await {
-            Ok(order) => created.push(order),
-            Err(error) => {
-                created
-                    .iter()
-                    .for_each(|order| eprintln!("order/{} submitted", order.id));
-                return Err(error).with_context(|| format!("could not submit {}", document.file));
+    if let ([request], [document]) = (requests, documents) {
+        let keys = idempotency_keys(key, 1, references::now());
+        let created = create_one(client, request, &keys[0]).await;
+        return Ok(vec![
+            created.with_context(|| format!("could not submit {}", document.file))?,
+        ]);
+    }
+    let mut created = Vec::new();
+    let mut refused = None;
+    let batches = requests.chunks(BATCH_MAX).zip(documents.chunks(BATCH_MAX));
+    let keys = idempotency_keys(key, requests.len().div_ceil(BATCH_MAX), references::now());
+    for ((requests, documents), key) in batches.zip(keys) {
+        let batch = BatchCreate {
+            work_orders: requests.to_vec(),
+        };
+        let answer = again_if_lost(async || client.create_work_orders(&batch, Some(&key)).await)
+            .await
+            .inspect_err(|_| told(&created))
+            .with_context(|| format!("could not submit {} and what comes after it", documents[0].file))?;
+        for (item, document) in answer.items.into_iter().zip(documents) {
+            match item {
+                BatchItem {
+                    work_order: Some(order),
+                    ..
+                } => created.push(order),
+                BatchItem { status, error, .. } => {
+                    let error = ClientError::of_item(status, error);
+                    eprintln!("could not submit {}: {error}", document.file);
+                    refused.get_or_insert((error, document));
+                }
             }
         }
     }
-    Ok(created)
+    match refused {
+        None => Ok(created),
+        Some((error, document)) => {
+            told(&created);
+            Err(error).with_context(|| format!("could not submit {}", document.file))
+        }
+    }
+}
+
+/// The broker takes no larger batches (`limits.batch_orders_max`, which is this unless it was changed).
+const BATCH_MAX: usize = 1_000;
+
+fn told(created: &[WorkOrder]) {
+    for order in created {
+        eprintln!("order/{} submitted", order.id);
+    }
 }
 
 /// Submits one order, and once more when the answer was lost on the way.
@@ -174,12 +213,18 @@ pub(crate) async fn create_one(
     request: &CreateWorkOrder,
     key: &str,
 ) -> anyhow::Result<WorkOrder> {
-    match client.create_work_order(request, Some(key)).await {
+    let created = again_if_lost(async || client.create_work_order(request, Some(key)).await).await?;
+    Ok(created.work_order)
+}
+
+/// Asks once more when the answer was lost on the way.
+async fn again_if_lost<T>(request: impl AsyncFn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    match request().await {
         Err(error) if error.is_unreachable() && !error.never_sent() => {
             sleep(Duration::from_millis(500)).await;
-            Ok(client.create_work_order(request, Some(key)).await?.work_order)
+            request().await
         }
-        answer => Ok(answer?.work_order),
+        answer => answer,
     }
 }
 

@@ -8,7 +8,8 @@ pub(crate) mod show;
 mod telemetry;
 
 use brokkr_broker::config::{
-    AdminConfig, BrokerConfig, DatabaseConfig, HttpConfig, Limits, RetentionConfig, SweepConfig,
+    AdminConfig, AuthenticationConfig, BrokerConfig, DatabaseConfig, HttpConfig, Limits, RetentionConfig,
+    SweepConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) http: HttpConfig,
     pub(crate) database: DatabaseConfig,
     pub(crate) admin: AdminConfig,
+    pub(crate) authentication: AuthenticationConfig,
     pub(crate) limits: Limits,
     pub(crate) sweeps: SweepConfig,
     pub(crate) retention: RetentionConfig,
@@ -41,6 +43,7 @@ impl Config {
             sweeps: self.sweeps.clone(),
             retention: self.retention.clone(),
             admin: self.admin.clone(),
+            authentication: self.authentication.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The binary as its users have it: real processes, real files, real databases.
 
+mod bench;
 mod cli_help;
 mod config;
 mod deploy;

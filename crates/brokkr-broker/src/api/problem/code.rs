@@ -174,6 +174,8 @@ codes! {
     InternalError = INTERNAL_SERVER_ERROR "internal_error";
     /// The database cannot be used now.
     DatabaseUnavailable = SERVICE_UNAVAILABLE "database_unavailable";
+    /// More requests of the kind wait already than the broker holds.
+    Overloaded = SERVICE_UNAVAILABLE "overloaded";
     /// The broker cannot serve yet, or not any more.
     NotReady = SERVICE_UNAVAILABLE "not_ready";
     /// The broker did not finish in time. Whether the change was made is not known: ask.

@@ -64,6 +64,12 @@ impl Problem {
     /// Answers a storage error that no use case has a word for. Logged here, with its whole chain, and nowhere else.
     #[must_use]
     pub fn storage(error: &DalError) -> Self {
+        if let DalError::Overrun { .. } = error {
+            return Self::new(
+                Code::Overloaded,
+                "The broker has more requests of this kind than it can take. Try again later.",
+            );
+        }
         if error.transient() {
             error!(error = %chain(error), "the database is not available");
             return Self::new(

@@ -5,8 +5,9 @@ use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::time::Timestamp;
 
 use crate::app::App;
+use crate::app::coalescer::Batch;
 use crate::dal::output::{self, NewChunk};
-use crate::dal::{DalError, work_orders};
+use crate::dal::{DalError, Tx, work_orders};
 
 /// The stream of remarks that agent and broker make.
 const SYSTEM: &str = "system";
@@ -38,7 +39,7 @@ struct Tail {
 }
 
 impl App {
-    /// Appends output of attempts that an agent holds, in one transaction. Each chunk is stored or refused on its own; one
+    /// Appends output of attempts that an agent holds, in one transaction with what others print at the same time. Each chunk is stored or refused on its own; one
     /// that is stored already is fine.
     ///
     /// # Errors
@@ -48,37 +49,105 @@ impl App {
         agent: AgentId,
         chunks: Vec<NewChunk>,
     ) -> Result<Vec<Result<(), AppendError>>, DalError> {
-        let mut tx = self.db.begin().await?;
-        let ids: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
-        // Locked, so that no attempt ends between the look and the append, and no two appends are judged by one length.
-        let heads = work_orders::get_for_update(&mut tx, &ids).await?;
-        let held: HashMap<WorkOrderId, Attempt> = heads
-            .iter()
-            .filter(|head| head.claim.as_ref().is_some_and(|claim| claim.agent == agent))
-            .map(|head| (head.id, head.attempt()))
-            .collect();
-        let bytes_max = self.limits.output_bytes_max;
-        let mut tails: HashMap<WorkOrderId, Tail> =
-            held.keys().map(|id| (*id, Tail { end: 0, bytes_max })).collect();
-        for (id, _, end) in output::lengths(&mut tx, held.iter().map(|(id, attempt)| (*id, *attempt))).await?
-        {
-            tails.insert(id, Tail { end, bytes_max });
+        if chunks.is_empty() {
+            return Ok(Vec::new());
         }
-        let mut new = Vec::new();
-        let mut judge = |chunk: NewChunk| match tails.get_mut(&chunk.id) {
-            Some(tail) if held.get(&chunk.id) == Some(&chunk.attempt) => tail.take(chunk, &mut new),
-            _ => Err(AppendError::StaleAttempt),
-        };
-        let verdicts = chunks.into_iter().map(&mut judge).collect();
-        let stored = output::append_many(&mut tx, agent, &new).await?;
+        let request = Printed { agent, chunks };
+        self.coalescers
+            .output
+            .submit(&Appends(self.clone()), request)
+            .await
+    }
+}
+
+/// Appending output, that of many agents in one transaction.
+#[derive(Clone)]
+pub(in crate::app) struct Appends(App);
+
+/// What one agent's work printed.
+pub(in crate::app) struct Printed {
+    agent: AgentId,
+    chunks: Vec<NewChunk>,
+}
+
+/// The output that is about to be stored, and what it is judged by.
+struct Tails {
+    held: HashMap<WorkOrderId, (AgentId, Attempt)>,
+    ends: HashMap<WorkOrderId, Tail>,
+    new: Vec<NewChunk>,
+}
+
+impl Batch for Appends {
+    type Request = Printed;
+    type Answer = Vec<Result<(), AppendError>>;
+    type Key = ();
+
+    const NAME: &'static str = "append output";
+    const DONE_FOR_NOBODY: bool = true;
+
+    /// A thousand bytes take about as long as a row.
+    fn weight(request: &Printed) -> usize {
+        let bytes: usize = request.chunks.iter().map(|chunk| chunk.data.len()).sum();
+        request.chunks.len() + bytes / 1_000
+    }
+
+    fn keys(_: &Printed) -> Vec<()> {
+        Vec::new()
+    }
+
+    async fn run(&self, requests: &[Printed]) -> Result<Vec<Self::Answer>, DalError> {
+        let Self(app) = self;
+        let mut tx = app.db.begin().await?;
+        let chunks = requests.iter().flat_map(|request| &request.chunks);
+        let mut tails = Tails::of(&mut tx, chunks, app.limits.output_bytes_max).await?;
+        let verdicts = requests.iter().map(|request| tails.take_all(request)).collect();
+        let of_agent = |chunk: &NewChunk| tails.held.get(&chunk.id).map(|(agent, _)| *agent);
+        let new = tails
+            .new
+            .iter()
+            .filter_map(|chunk| Some((of_agent(chunk)?, chunk)));
+        let stored = output::append_many(&mut tx, new).await?;
         debug_assert_eq!(
             stored.len(),
-            new.len(),
+            tails.new.len(),
             "the orders are locked, so every chunk finds its place"
         );
         tx.commit().await?;
-        self.followers.tell(stored.into_iter().map(|(id, _, _)| id));
+        app.followers.tell(stored.into_iter().map(|(id, _, _)| id));
         Ok(verdicts)
+    }
+}
+
+impl Tails {
+    /// Locks the orders, so that no attempt ends between the look and the append, and no two appends are judged by one length.
+    async fn of<'c>(
+        tx: &mut Tx,
+        chunks: impl Iterator<Item = &'c NewChunk>,
+        bytes_max: u64,
+    ) -> Result<Self, DalError> {
+        let ids: Vec<_> = chunks.map(|chunk| chunk.id).collect();
+        let heads = work_orders::get_for_update(tx, &ids).await?;
+        let held: HashMap<_, _> = heads
+            .iter()
+            .filter_map(|head| Some((head.id, (head.claim.as_ref()?.agent, head.attempt()))))
+            .collect();
+        let mut ends: HashMap<_, _> = held.keys().map(|id| (*id, Tail { end: 0, bytes_max })).collect();
+        let attempts = held.iter().map(|(id, (_, attempt))| (*id, *attempt));
+        for (id, _, end) in output::lengths(tx, attempts).await? {
+            ends.insert(id, Tail { end, bytes_max });
+        }
+        let new = Vec::new();
+        Ok(Self { held, ends, new })
+    }
+
+    fn take_all(&mut self, request: &Printed) -> Vec<Result<(), AppendError>> {
+        let take = |chunk: &NewChunk| match self.ends.get_mut(&chunk.id) {
+            Some(tail) if self.held.get(&chunk.id) == Some(&(request.agent, chunk.attempt)) => {
+                tail.take(chunk.clone(), &mut self.new)
+            }
+            _ => Err(AppendError::StaleAttempt),
+        };
+        request.chunks.iter().map(take).collect()
     }
 }
 

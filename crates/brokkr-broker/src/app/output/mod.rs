@@ -10,6 +10,7 @@ mod read;
 use brokkr_core::attempt::Attempt;
 
 pub use self::append::AppendError;
+pub(super) use self::append::Appends;
 pub use self::follow::{FollowFrom, OutputEvent, OutputEvents};
 pub use self::read::{OutputPage, OutputPiece};
 pub use crate::dal::output::NewChunk;

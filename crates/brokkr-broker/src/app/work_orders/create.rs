@@ -1,5 +1,7 @@
 //! Accepting work orders.
 
+mod batch;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use brokkr_core::ids::{AgentId, WorkOrderId};
@@ -11,13 +13,16 @@ use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
 use serde_json::json;
 
+use self::batch::Accepting;
+pub(in crate::app) use self::batch::Creates;
 use super::work_in;
 use crate::app::App;
 use crate::app::caller::Caller;
 use crate::app::idempotency::{Answer, Idempotency, IdempotencyError};
 use crate::app::yaml::{self, YamlError};
+use crate::dal::audit::{self, AuditEntry};
 use crate::dal::work_orders::{self, NewOrder, QueuedOrder};
-use crate::dal::{DalError, Tx, agents, audit};
+use crate::dal::{DalError, Tx, agents};
 
 /// What somebody wants done. Every part is valid by itself; what depends on the broker is checked when it is accepted.
 #[derive(Debug, Clone)]
@@ -94,6 +99,13 @@ impl App {
         answer: impl FnOnce(&QueuedOrder) -> Answer + Send,
     ) -> Result<Answer, CreateError> {
         let submission = self.checked(vec![submission]).await.remove(0)?;
+        if idempotency.is_none() {
+            let order = self
+                .create_with_others(caller, vec![submission])
+                .await?
+                .remove(0)?;
+            return Ok(answer(&order));
+        }
         let now = self.now();
         let mut tx = self.db.begin().await?;
         if let Some(replayed) = self.replay(&mut tx, caller, idempotency.as_ref(), now).await? {
@@ -127,6 +139,11 @@ impl App {
         answer: impl FnOnce(Vec<Result<QueuedOrder, E>>) -> Answer + Send,
     ) -> Result<Answer, CreateError> {
         let checked = self.checked_among(submissions).await;
+        if idempotency.is_none() {
+            let (good, places) = split(checked.into_iter());
+            let created = self.create_with_others(caller, good).await?;
+            return Ok(answer(fill(created, places)));
+        }
         let now = self.now();
         let mut tx = self.db.begin().await?;
         if let Some(replayed) = self.replay(&mut tx, caller, idempotency.as_ref(), now).await? {
@@ -151,6 +168,23 @@ impl App {
         tx.commit().await?;
         self.waiters.wake(work);
         Ok(answer)
+    }
+
+    /// Accepts orders whose contents were checked, in one transaction with what others submit at the same time.
+    async fn create_with_others(
+        &self,
+        caller: &Caller,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<Result<QueuedOrder, CreateError>>, DalError> {
+        if submissions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let caller = caller.clone();
+        let request = Accepting { caller, submissions };
+        self.coalescers
+            .creates
+            .submit(&Creates(self.clone()), request)
+            .await
     }
 
     /// Writes orders that are acceptable, and the audit of it.
@@ -178,13 +212,15 @@ impl App {
         work_orders::insert_many(tx, &orders).await?;
         let facts: Vec<_> = orders
             .iter()
-            .map(|order| {
-                let details = json!({"work_type": order.work_type.as_str(), "retry_of": order.retry_of.map(|id| id.to_string())});
-                self.fact(caller, now, "work_order.create", order.id, details)
-            })
+            .map(|order| self.created(caller, order, now))
             .collect();
         audit::insert(tx, &facts).await?;
         Ok(orders.into_iter().map(QueuedOrder::from).collect())
+    }
+
+    fn created(&self, caller: &Caller, order: &NewOrder, now: Timestamp) -> AuditEntry {
+        let details = json!({"work_type": order.work_type.as_str(), "retry_of": order.retry_of.map(|id| id.to_string())});
+        self.fact(caller, now, "work_order.create", order.id, details)
     }
 
     fn new_order(&self, caller: &Caller, submission: Submission, now: Timestamp) -> NewOrder {
@@ -337,10 +373,25 @@ fn split<T, E>(items: impl Iterator<Item = Result<T, E>>) -> (Vec<T>, Vec<Result
 }
 
 fn merge<T, E>(good: Vec<T>, places: Vec<Result<(), E>>) -> Vec<Result<T, E>> {
-    let mut good = good.into_iter();
-    let fill = |place: Result<(), E>| match place {
+    placed(&mut good.into_iter(), places)
+}
+
+/// Takes the next good one for each place of one.
+fn placed<T, E>(good: &mut impl Iterator<Item = T>, places: Vec<Result<(), E>>) -> Vec<Result<T, E>> {
+    let mut next = |place: Result<(), E>| match place {
         Ok(()) => good.next().map(Ok),
         Err(error) => Some(Err(error)),
     };
-    places.into_iter().filter_map(fill).collect()
+    places.into_iter().filter_map(&mut next).collect()
+}
+
+/// As [`merge`], where the good ones may still have been refused.
+fn fill<T, E: From<CreateError>>(
+    good: Vec<Result<T, CreateError>>,
+    places: Vec<Result<(), E>>,
+) -> Vec<Result<T, E>> {
+    merge(good, places)
+        .into_iter()
+        .map(|item| item.and_then(|item| item.map_err(E::from)))
+        .collect()
 }

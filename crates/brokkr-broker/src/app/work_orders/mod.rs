@@ -7,33 +7,25 @@ mod read;
 mod retry;
 mod targeting;
 
-use brokkr_core::ids::WorkOrderId;
 use brokkr_core::life::State;
 
 pub use self::cancel::{CancelError, Cancelled};
+pub(super) use self::create::Creates;
 pub use self::create::{CreateError, Submission};
 pub use self::delete::DeleteError;
 pub use self::read::{ReadError, WorkOrder};
 pub use self::retry::RetryError;
 pub use self::targeting::TargetingChangeError;
 use super::waiters::Work;
-use crate::dal::routes::OpenRoute;
+use crate::dal::routes::Routed;
 pub use crate::dal::work_orders::{CancelRequest, Claim, ListFilter, QueueStatus, QueuedOrder};
 
-/// The routes that were opened, gathered by order: what there is to be claimed now.
-pub(super) fn work_on(routes: Vec<OpenRoute>) -> Vec<Work> {
-    let mut by_order: std::collections::BTreeMap<WorkOrderId, Work> = std::collections::BTreeMap::new();
-    for OpenRoute { id, route, work_type } in routes {
-        by_order
-            .entry(id)
-            .or_insert_with(|| Work {
-                routes: Vec::new(),
-                work_type: Some(work_type),
-            })
-            .routes
-            .push(route);
-    }
-    by_order.into_values().collect()
+/// What there is to be claimed in orders whose routes were opened.
+pub(super) fn work_on(opened: Vec<Routed>) -> impl Iterator<Item = Work> {
+    opened.into_iter().map(|order| Work {
+        routes: order.routes.into_iter().collect(),
+        work_type: Some(order.work_type),
+    })
 }
 
 /// What there is to be claimed in a new order: nothing while it waits for its time.

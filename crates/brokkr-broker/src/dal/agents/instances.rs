@@ -1,29 +1,40 @@
 //! The processes that serve an agent, of which only the newest may act.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use brokkr_core::ids::AgentId;
 use brokkr_core::time::Timestamp;
 
-use crate::dal::{DalError, Sql, Tx, params, statements};
+use crate::dal::{DalError, Kind, Rows, Sql, Tx, params, statements};
 
 statements! {
-    static FIRST_SEEN = Sql::shared(
+    static CURRENT = Sql::batch(
+        "agents.current_instances",
+        "WITH input AS MATERIALIZED ({input})
+         SELECT id, instance_id FROM agents WHERE id IN (SELECT input.id FROM input) AND deleted_at IS NULL",
+        &[("id", Kind::Uuid)],
+    );
+
+    static FIRST_SEEN = Sql::batch(
         "agents.first_seen",
-        "INSERT INTO agent_instances (agent_id, instance_id, seen_at)
-         VALUES ($1, $2, $3)
-         ON CONFLICT DO NOTHING",
+        "WITH input AS MATERIALIZED ({input})
+         INSERT INTO agent_instances (agent_id, instance_id, seen_at)
+         SELECT input.agent_id, input.instance_id, $2 FROM input WHERE TRUE ORDER BY input.agent_id
+         ON CONFLICT DO NOTHING
+         RETURNING agent_id",
+        &[("agent_id", Kind::Uuid), ("instance_id", Kind::Text)],
     );
 
-    static TAKE_OVER = Sql::shared(
+    static TAKE_OVER = Sql::batch(
         "agents.take_over",
-        "UPDATE agents
-            SET instance_id = $2, instance_since = $3
-          WHERE id = $1
-            AND deleted_at IS NULL",
-    );
-
-    static CURRENT_INSTANCE = Sql::shared(
-        "agents.current_instance",
-        "SELECT instance_id FROM agents WHERE id = $1 AND deleted_at IS NULL",
+        "WITH input AS MATERIALIZED ({input})
+         UPDATE agents
+            SET instance_id = input.instance_id, instance_since = $2
+           FROM input
+          WHERE agents.id = input.agent_id
+            AND agents.deleted_at IS NULL
+        ",
+        &[("agent_id", Kind::Uuid), ("instance_id", Kind::Text)],
     );
 
     static PRUNE_INSTANCES = Sql::shared(
@@ -51,45 +62,90 @@ pub enum Instance {
     NoAgent,
 }
 
-/// Says whether a process may act for its agent. One that was never seen before takes over from the one before it.
-///
-/// An agent that was just read tells in its `instance_id` that nothing has changed, without a call of this.
+/// Says of each process, one for each agent, whether it may act for its agent. One that was never seen before takes over from
+/// the one before it.
 ///
 /// # Errors
 /// [`DalError`] when the database cannot do so.
+pub async fn take_over_many<'p>(
+    tx: &mut Tx,
+    processes: impl IntoIterator<Item = (AgentId, &'p str)>,
+    now: Timestamp,
+) -> Result<HashMap<AgentId, Instance>, DalError> {
+    let processes: BTreeMap<_, _> = processes.into_iter().collect();
+    let known = current(tx, processes.keys()).await?;
+    let serves = |known: &HashMap<AgentId, Option<String>>, agent: &AgentId| {
+        known
+            .get(agent)
+            .map(|instance| instance.as_deref() == processes.get(agent).copied())
+    };
+    let strange = |agent: &&AgentId| serves(&known, agent) == Some(false);
+    let strangers: Vec<_> = processes.keys().filter(strange).copied().collect();
+    let known = if strangers.is_empty() {
+        known
+    } else {
+        let new = strangers.iter().map(|agent| (*agent, processes[agent]));
+        bring_in(tx, new.collect(), now).await?;
+        // A request beside this one may have brought one of them in since the first look.
+        current(tx, processes.keys()).await?
+    };
+    let judge = |agent: &AgentId| match serves(&known, agent) {
+        Some(true) => Instance::Current,
+        Some(false) => Instance::Superseded,
+        None => Instance::NoAgent,
+    };
+    Ok(processes.keys().map(|agent| (*agent, judge(agent))).collect())
+}
+
+async fn current(
+    tx: &mut Tx,
+    agents: impl Iterator<Item = &AgentId>,
+) -> Result<HashMap<AgentId, Option<String>>, DalError> {
+    let input = Rows::of(agents.copied());
+    if input.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = tx.fetch_all(&CURRENT, params![input]).await?;
+    rows.iter()
+        .map(|row| Ok((row.get("id")?, row.get("instance_id")?)))
+        .collect()
+}
+
+/// Lets those processes take over that were never seen before. The key of the row decides: of two requests of one new process
+/// only the first takes over, and one of an old process never does.
+async fn bring_in(tx: &mut Tx, new: Vec<(AgentId, &str)>, now: Timestamp) -> Result<(), DalError> {
+    let rows: Rows = new
+        .iter()
+        .map(|(agent, instance)| params![*agent, *instance])
+        .collect();
+    let rows = tx.fetch_all(&FIRST_SEEN, params![rows, now]).await?;
+    let first = rows
+        .iter()
+        .map(|row| row.get("agent_id"))
+        .collect::<Result<BTreeSet<AgentId>, _>>()?;
+    let rows: Rows = new
+        .iter()
+        .filter(|(agent, _)| first.contains(agent))
+        .map(|(agent, instance)| params![*agent, *instance])
+        .collect();
+    if !rows.is_empty() {
+        tx.execute(&TAKE_OVER, params![rows, now]).await?;
+    }
+    Ok(())
+}
+
+/// As [`take_over_many`], for one process.
+///
+/// # Errors
+/// As [`take_over_many`].
 pub async fn take_over(
     tx: &mut Tx,
     id: AgentId,
     instance: &str,
     now: Timestamp,
 ) -> Result<Instance, DalError> {
-    let row = tx.fetch_optional(&CURRENT_INSTANCE, params![id]).await?;
-    let Some(row) = row else {
-        return Ok(Instance::NoAgent);
-    };
-    let current: Option<String> = row.get("instance_id")?;
-    if current.as_deref() == Some(instance) {
-        return Ok(Instance::Current);
-    }
-    // The key of the row decides: of two requests of one new process only the first takes over, and one of an old
-    // process never does.
-    let values = params![id, instance, now];
-    if tx.execute(&FIRST_SEEN, values.clone()).await? == 1 {
-        let changed = tx.execute(&TAKE_OVER, values).await?;
-        return Ok(if changed == 1 {
-            Instance::Current
-        } else {
-            Instance::NoAgent
-        });
-    }
-    // A request beside this one may have brought the process in since the first look.
-    let row = tx.fetch_optional(&CURRENT_INSTANCE, params![id]).await?;
-    let current: Option<String> = row.map_or(Ok(None), |row| row.get("instance_id"))?;
-    Ok(if current.as_deref() == Some(instance) {
-        Instance::Current
-    } else {
-        Instance::Superseded
-    })
+    let judged = take_over_many(tx, [(id, instance)], now).await?;
+    Ok(judged.get(&id).copied().unwrap_or(Instance::NoAgent))
 }
 
 /// Forgets at most `limit` superseded processes that were first seen before `before`, and answers how many.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use brokkr_core::ids::WorkOrderId;
-use brokkr_core::life::{Life, Policy};
+use brokkr_core::life::{Life, Policy, State};
 use brokkr_core::limits::{ClaimTimeoutSeconds, DeadlineSeconds, Priority};
 use brokkr_core::names::WorkType;
 use brokkr_core::retry::RetryOn;
@@ -12,6 +12,7 @@ use brokkr_core::time::Timestamp;
 
 use super::json::{write_metadata, write_retry_on, write_targeting};
 use super::row::{OrderHead, QueuedOrder};
+use crate::dal::routes::Routed;
 use crate::dal::{Value, params};
 
 /// An order that was just accepted. Its checks are behind it.
@@ -78,6 +79,13 @@ impl From<NewOrder> for QueuedOrder {
 }
 
 impl NewOrder {
+    /// Its routes, unless it has to wait for its time.
+    pub(super) fn routed(&self) -> Option<Routed> {
+        let state = Life::begin(self.policy, self.created_at, self.run_at).state;
+        (state == State::Pending)
+            .then(|| Routed::new(self.id, &self.work_type, self.priority, &self.targeting))
+    }
+
     /// In the order of the columns of the statement that accepts it.
     pub(super) fn values(&self) -> Vec<Value> {
         let policy = &self.policy;

@@ -13,6 +13,7 @@ use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
 
 use super::json;
+use crate::dal::routes::Routed;
 use crate::dal::{DalError, Row};
 
 /// Everything about an order but what it says to run, which may be large.
@@ -204,6 +205,33 @@ impl QueuedOrder {
     #[must_use]
     pub const fn life(&self) -> Life {
         self.head.life
+    }
+}
+
+impl From<&QueuedOrder> for Routed {
+    fn from(order: &QueuedOrder) -> Self {
+        Self::new(
+            order.head.id,
+            &order.head.work_type,
+            order.head.priority,
+            &order.targeting,
+        )
+    }
+}
+
+/// Reads what the statement answers of an order in `id`, `work_type`, `priority` and `targeting`.
+impl TryFrom<&Row> for Routed {
+    type Error = DalError;
+
+    fn try_from(row: &Row) -> Result<Self, DalError> {
+        let targeting = row.get_with("targeting", |text: String| json::read_targeting(&text))?;
+        let priority = row.get_with("priority", Priority::new)?;
+        Ok(Self::new(
+            row.get("id")?,
+            &row.get("work_type")?,
+            priority,
+            &targeting,
+        ))
     }
 }
 

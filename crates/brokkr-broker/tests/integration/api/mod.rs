@@ -21,6 +21,7 @@ mod paks;
 mod reference_contract;
 pub(crate) mod refusals;
 mod renewals;
+mod replicas;
 mod requests;
 mod sweeps;
 mod texts;

@@ -226,7 +226,7 @@ async fn a_page_has_500_rows_unless_another_number_up_to_a_thousand_is_asked_for
         let batch = BatchCreate {
             work_orders: vec![order.clone(); orders],
         };
-        broker.admin().create_work_orders(&batch).await.unwrap();
+        broker.admin().create_work_orders(&batch, None).await.unwrap();
     }
     let rows = async |query: &str| {
         let found = pages(&broker, &format!("/api/v1/work-orders{query}")).await;

@@ -1,13 +1,13 @@
 use brokkr_broker::dal::audit::{self, AuditEntry};
+use brokkr_core::ids::uuid_v7;
 use brokkr_testkit::{Backend, TestDb};
 use rstest::rstest;
-use uuid::Uuid;
 
 use super::samples::at;
 
 fn entry(number: u64, subject: &str) -> AuditEntry {
     AuditEntry {
-        id: Uuid::from_u128(u128::from(number)),
+        id: uuid_v7(at(number), 0, [7; 6]),
         at: at(number),
         actor: "admin:abcdefgh".to_owned(),
         action: "agent.create".to_owned(),

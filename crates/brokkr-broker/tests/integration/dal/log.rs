@@ -174,7 +174,7 @@ async fn the_output_of_a_removed_entry_goes_with_it(#[values(Postgres, Sqlite)] 
         data: b"hello".to_vec(),
     };
     queue
-        .write(async |tx| output::append_many(tx, agent(), &[chunk]).await.unwrap())
+        .write(async |tx| output::append_many(tx, [(agent(), &chunk)]).await.unwrap())
         .await;
     queue.apply(1, Event::Succeed { attempt: FIRST }).await.unwrap();
     let length = async || {

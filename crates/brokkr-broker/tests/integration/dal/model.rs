@@ -2,18 +2,18 @@
 
 use brokkr_broker::dal::attempts::Report;
 use brokkr_broker::dal::endings::{self, EndingOrder, Retry, Return, Returned};
-use brokkr_broker::dal::renewals::{self, Renewal};
+use brokkr_broker::dal::renewals;
 use brokkr_broker::dal::work_orders::{NewOrder, QueueStatus};
 use brokkr_broker::dal::{Tx, claims, sweeps};
 use brokkr_core::attempt::Attempt;
-use brokkr_core::life::{Delivery, Ending, Event, Life, Policy};
+use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Life, Policy};
 use brokkr_core::retry::FailureClass;
 use brokkr_core::time::Timestamp;
 use brokkr_testkit::Backend;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::queue::{INSTANCE, LEASE, Queue, agent, id, lease, order};
+use super::queue::{INSTANCE, LEASE, Queue, agent, id, lease, order, renewing};
 use super::samples::at;
 
 const CASES: u32 = 48;
@@ -126,14 +126,11 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
             assert_eq!(claims::claim_by_id(tx, id, agent, now).await.unwrap(), None);
         }
         Event::Renew { attempt, .. } => {
-            let renewal = Renewal {
-                agent: agent(),
-                instance_id: INSTANCE,
-                lease_seconds: lease(),
-                now,
-            };
+            let renewal = renewing(agent(), INSTANCE, lease());
             assert_eq!(
-                renewals::renew_many(tx, renewal, &[(id, attempt)]).await.unwrap(),
+                renewals::renew_many(tx, [(id, attempt)].iter().map(renewal), now)
+                    .await
+                    .unwrap(),
                 []
             );
         }
@@ -147,7 +144,6 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
                 endings::return_to_pending_many(tx, &[back], now)
                     .await
                     .unwrap()
-                    .ids
                     .is_empty()
             );
         }
@@ -176,7 +172,7 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
             assert!(found.iter().all(|head| head.id != id));
         }
         Event::Due { now } => {
-            assert!(sweeps::promote_many(tx, [id], now).await.unwrap().ids.is_empty());
+            assert!(sweeps::promote_many(tx, [id], now).await.unwrap().is_empty());
         }
         Event::HolderRemoved => {
             let held = claims::held_for_update(tx, agent(), 1_000).await.unwrap();
@@ -194,6 +190,7 @@ async fn log_nothing(tx: &mut Tx, number: u64, status: QueueStatus, attempt: Att
         attempt,
         ending,
         report: Report::default(),
+        attempt_ending: Some((AttemptEnding::Succeeded, None)),
     };
     assert_eq!(endings::move_to_log_many(tx, &[order], now).await.unwrap(), []);
 }

@@ -24,7 +24,11 @@ fn chunk(order: u64, attempt: u32, offset: u64, data: &[u8]) -> NewChunk {
 
 async fn append(queue: &Queue, agent: u128, chunks: &[NewChunk]) -> usize {
     queue
-        .write(async |tx| output::append_many(tx, agent_id(agent), chunks).await.unwrap())
+        .write(async |tx| {
+            output::append_many(tx, chunks.iter().map(|chunk| (agent_id(agent), chunk)))
+                .await
+                .unwrap()
+        })
         .await
         .len()
 }

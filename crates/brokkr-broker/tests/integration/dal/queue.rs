@@ -15,8 +15,8 @@ use brokkr_testkit::{Backend, TestDb};
 use uuid::Uuid;
 
 pub(super) use self::orders::{
-    agent, ending, for_agents, for_annotation, for_label, id, lease, lease_seconds, numbers, order, run_at,
-    start_by, with_retries, work_type,
+    agent, ending, for_agents, for_annotation, for_label, id, lease, lease_seconds, numbers, order, renewing,
+    run_at, start_by, with_retries, work_type,
 };
 use self::orders::{annotation, label};
 use super::samples::{agent_id, at, create_agents};
@@ -32,29 +32,22 @@ pub(super) struct Queue {
     pub(super) db: TestDb,
 }
 
-/// What must never be: routes of an order that is not PENDING or not those of its targets, an order without targets, an
+/// What must never be: a PENDING order without routes, routes of an order that is not PENDING or that is not as they say, an
 /// order in the queue and in the log.
 static BROKEN: Sql = Sql::shared(
     "tests.broken",
     "SELECT COUNT(*) AS broken
        FROM (SELECT work_orders.id
                FROM work_orders
-               JOIN work_order_targets ON work_order_targets.work_order_id = work_orders.id
                LEFT JOIN work_order_routes ON work_order_routes.work_order_id = work_orders.id
-                                          AND work_order_routes.route = work_order_targets.route
               WHERE (work_orders.status = 'PENDING') <> (work_order_routes.route IS NOT NULL)
              UNION ALL
              SELECT work_order_routes.work_order_id
                FROM work_order_routes
-               LEFT JOIN work_order_targets
-                      ON work_order_targets.work_order_id = work_order_routes.work_order_id
-                     AND work_order_targets.route = work_order_routes.route
-              WHERE work_order_targets.route IS NULL
-             UNION ALL
-             SELECT work_orders.id
-               FROM work_orders
-               LEFT JOIN work_order_targets ON work_order_targets.work_order_id = work_orders.id
-              WHERE work_order_targets.route IS NULL
+               LEFT JOIN work_orders ON work_orders.id = work_order_routes.work_order_id
+                                    AND work_orders.work_type = work_order_routes.work_type
+                                    AND work_orders.priority = work_order_routes.priority
+              WHERE work_orders.id IS NULL
              UNION ALL
              SELECT work_orders.id FROM work_orders JOIN work_order_log ON work_order_log.id = work_orders.id
             ) AS found",

@@ -1,6 +1,6 @@
 //! How a claim is kept.
 
-use brokkr_broker::dal::renewals::{self, Renewal, Renewed};
+use brokkr_broker::dal::renewals::{self, Renewed};
 use brokkr_broker::dal::work_orders::NewOrder;
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::WorkOrderId;
@@ -10,7 +10,7 @@ use brokkr_core::time::Timestamp;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
 use rstest::rstest;
 
-use super::queue::{INSTANCE, Queue, id, lease, lease_seconds, order};
+use super::queue::{INSTANCE, Queue, id, lease, lease_seconds, order, renewing};
 use super::samples::{agent_id, at};
 
 const FIRST: Attempt = Attempt::new(1);
@@ -21,15 +21,15 @@ async fn renew(
     now: Timestamp,
     claims: &[(WorkOrderId, Attempt)],
 ) -> Vec<Renewed> {
-    let renewal = Renewal {
-        agent: agent_id(agent),
-        instance_id: INSTANCE,
-        lease_seconds: lease(),
-        now,
-    };
-    queue
-        .write(async |tx| renewals::renew_many(tx, renewal, claims).await.unwrap())
-        .await
+    let renewal = renewing(agent_id(agent), INSTANCE, lease());
+    let renewed = queue
+        .write(async |tx| {
+            renewals::renew_many(tx, claims.iter().map(renewal), now)
+                .await
+                .unwrap()
+        })
+        .await;
+    renewed.into_iter().map(|(_, renewed)| renewed).collect()
 }
 
 fn leases(renewed: &[Renewed]) -> Vec<(WorkOrderId, Timestamp)> {
@@ -45,16 +45,15 @@ async fn all_claims_of_an_agent_are_renewed_in_one_statement(#[values(Postgres, 
     let queue = Queue::start(backend).await;
     queue.claimed(40).await;
     let claims: Vec<_> = (1..=40).rev().map(|number| (id(number), FIRST)).collect();
-    let renewal = Renewal {
-        agent: agent_id(1),
-        instance_id: INSTANCE,
-        lease_seconds: lease(),
-        now: at(20),
-    };
+    let renewal = renewing(agent_id(1), INSTANCE, lease());
+    let now = at(20);
     let mut tx = queue.db.begin().await.unwrap();
     let before = queue.db.statements_sent();
 
-    let renewed = renewals::renew_many(&mut tx, renewal, &claims).await.unwrap();
+    let renewed = renewals::renew_many(&mut tx, claims.iter().map(renewal), now)
+        .await
+        .unwrap();
+    let renewed: Vec<_> = renewed.into_iter().map(|(_, renewed)| renewed).collect();
 
     assert_eq!(queue.db.statements_sent() - before, 1);
     assert_eq!(
@@ -184,16 +183,12 @@ async fn a_lease_that_passed_but_was_not_taken_back_can_be_renewed(
 async fn a_new_process_of_the_agent_takes_the_claim_over(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
     queue.claimed(1).await;
-    let renewal = Renewal {
-        agent: agent_id(1),
-        instance_id: "process-2",
-        lease_seconds: lease_seconds(60),
-        now: at(20),
-    };
+    let renewal = renewing(agent_id(1), "process-2", lease_seconds(60));
+    let now = at(20);
 
     queue
         .write(async |tx| {
-            renewals::renew_many(tx, renewal, &[(id(1), FIRST)])
+            renewals::renew_many(tx, [(id(1), FIRST)].iter().map(renewal), now)
                 .await
                 .unwrap()
         })

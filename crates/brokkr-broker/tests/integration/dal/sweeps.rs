@@ -94,8 +94,12 @@ async fn only_what_is_due_is_promoted_and_its_routes_are_told(#[values(Postgres,
         .write(async |tx| sweeps::promote_many(tx, all, at(140)).await.unwrap())
         .await;
 
-    assert_eq!(promoted.ids.iter().copied().collect::<Vec<_>>(), [id(1), id(2)]);
-    assert_eq!(promoted.routes.len(), 2);
+    let mut told: Vec<_> = promoted
+        .iter()
+        .map(|order| (order.id, order.routes.len()))
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [(id(1), 1), (id(2), 1)]);
     assert_eq!(queue.life(1).await.state, State::Pending);
     assert_eq!(
         queue.get(1).await.unwrap().head.last_error.unwrap().message,

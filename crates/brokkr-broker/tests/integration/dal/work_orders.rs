@@ -57,7 +57,7 @@ async fn an_order_is_read_back_as_it_was_accepted(#[values(Postgres, Sqlite)] ba
 
 #[rstest]
 #[tokio::test]
-async fn many_orders_are_created_in_three_statements(#[values(Postgres, Sqlite)] backend: Backend) {
+async fn many_orders_are_created_in_two_statements(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
     let orders: Vec<_> = (1..=200).map(order).collect();
     let mut tx = queue.db.begin().await.unwrap();
@@ -65,7 +65,7 @@ async fn many_orders_are_created_in_three_statements(#[values(Postgres, Sqlite)]
 
     work_orders::insert_many(&mut tx, &orders).await.unwrap();
 
-    assert_eq!(queue.db.statements_sent() - before, 3);
+    assert_eq!(queue.db.statements_sent() - before, 2);
     assert_eq!(
         work_orders::list(&mut tx, &ListFilter::default(), None, 1_000)
             .await
@@ -190,7 +190,7 @@ async fn deleting_an_order_leaves_nothing_of_it(#[values(Postgres, Sqlite)] back
     queue.apply(1, Event::Delete).await.unwrap();
 
     assert_eq!((queue.attempts(1).await, queue.ended(1).await), (vec![], None));
-    assert_eq!((queue.targets(1).await, queue.routes(1).await), (vec![], vec![]));
+    assert_eq!(queue.routes(1).await, []);
     assert!(
         !queue
             .write(async |tx| work_orders::delete(tx, id(1)).await.unwrap())
@@ -410,7 +410,7 @@ async fn in_a_batch_the_stale_are_left_out_and_the_others_end(#[values(Postgres,
 
 #[rstest]
 #[tokio::test]
-async fn a_batch_ends_in_two_statements_whatever_its_size(#[values(Postgres, Sqlite)] backend: Backend) {
+async fn a_batch_ends_in_few_statements_whatever_its_size(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = Queue::start(backend).await;
     queue.claimed(50).await;
     let batch: Vec<_> = (1..=50)
@@ -421,7 +421,8 @@ async fn a_batch_ends_in_two_statements_whatever_its_size(#[values(Postgres, Sql
     let mut tx = queue.db.begin().await.unwrap();
     let logged = endings::move_to_log_many(&mut tx, &batch, at(20)).await.unwrap();
 
-    assert_eq!((logged.len(), queue.db.statements_sent() - before), (50, 2));
+    assert_eq!(logged.len(), 50);
+    assert!(queue.db.statements_sent() - before <= 3);
 }
 
 #[rstest]
@@ -678,12 +679,12 @@ async fn targets_stay_and_routes_come_and_go_with_the_state(#[values(Postgres, S
     let both: Vec<_> = targeting.routes().into_iter().collect();
     queue
         .add([NewOrder {
-            targeting,
+            targeting: targeting.clone(),
             ..order(1)
         }])
         .await;
     let routes = async || {
-        assert_eq!(queue.targets(1).await, both);
+        assert_eq!(queue.get(1).await.unwrap().targeting, targeting);
         queue.routes(1).await
     };
 
@@ -717,7 +718,7 @@ async fn a_waiting_order_can_be_sent_elsewhere(#[values(Postgres, Sqlite)] backe
     let opened = queue.set_targeting(1, &elsewhere).await.unwrap();
 
     assert_eq!(
-        opened.iter().map(|open| &open.route).collect::<Vec<_>>(),
+        opened.iter().flat_map(|open| &open.routes).collect::<Vec<_>>(),
         [&Route::agent(agent_id(2))]
     );
     assert_eq!(queue.get(1).await.unwrap().targeting, elsewhere);
@@ -794,7 +795,9 @@ fn no_statement_changes_an_entry_of_the_log() {
     for sql in all_statements() {
         for dialect in [Dialect::Postgres, Dialect::Sqlite] {
             assert!(
-                !sql.text(dialect).contains("UPDATE work_order_log"),
+                sql.texts(dialect)
+                    .iter()
+                    .all(|text| !text.contains("UPDATE work_order_log")),
                 "{}",
                 sql.name()
             );

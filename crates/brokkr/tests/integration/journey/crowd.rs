@@ -35,7 +35,7 @@ async fn submit(client: &Client, count: usize, ran: &str) -> Vec<Uuid> {
             work_orders: vec![order.clone(); size],
         };
         let answer = client
-            .create_work_orders(&batch)
+            .create_work_orders(&batch, None)
             .await
             .expect("the batch is taken");
         ids.extend(

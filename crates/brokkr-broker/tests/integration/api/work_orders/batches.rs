@@ -38,7 +38,7 @@ async fn of_a_batch_the_good_orders_are_created_and_the_others_are_told_why_not(
             good(),
         ],
     };
-    let answer = broker.admin().create_work_orders(&batch).await.unwrap();
+    let answer = broker.admin().create_work_orders(&batch, None).await.unwrap();
 
     let statuses: Vec<_> = answer.items.iter().map(|item| item.status).collect();
     assert_eq!(statuses, [201, 400, 400, 422, 201]);
@@ -81,7 +81,7 @@ async fn a_batch_of_a_thousand_is_created_at_once_in_its_order(
     let batch = BatchCreate {
         work_orders: vec![order; 1_000],
     };
-    let answer = broker.admin().create_work_orders(&batch).await.unwrap();
+    let answer = broker.admin().create_work_orders(&batch, None).await.unwrap();
     let ids: Vec<_> = answer
         .items
         .iter()

@@ -3,17 +3,22 @@
 use brokkr_broker::dal::attempts::{self, EndedAttempt, Report};
 use brokkr_broker::dal::endings::{self, EndingOrder, Retry, Return, Returned};
 use brokkr_broker::dal::log::LogEntry;
-use brokkr_broker::dal::renewals::{self, Renewal};
-use brokkr_broker::dal::routes::OpenRoute;
+use brokkr_broker::dal::renewals;
+use brokkr_broker::dal::routes::Routed;
 use brokkr_broker::dal::work_orders::{self, ListFilter, OrderHead};
-use brokkr_broker::dal::{Tx, claims, routes, sweeps, targets};
+use brokkr_broker::dal::{Sql, Tx, Value, claims, pending, sweeps};
 use brokkr_core::attempt::Attempt;
 use brokkr_core::life::{AttemptEnding, Ending, Event, IllegalEvent, Life, State};
 use brokkr_core::routing::{Route, Targeting};
 use brokkr_core::time::Timestamp;
 
-use super::{INSTANCE, LEASE, Queue, id, lease_seconds, numbers, work_type};
+use super::{INSTANCE, LEASE, Queue, id, lease_seconds, numbers, renewing, work_type};
 use crate::dal::samples::{agent_id, at};
+
+static ROUTES_OF_ORDER: Sql = Sql::shared(
+    "tests.routes_of_order",
+    "SELECT route FROM work_order_routes WHERE work_order_id = $1 ORDER BY route",
+);
 
 impl Queue {
     /// Moves orders to the log at the time 20.
@@ -48,14 +53,14 @@ impl Queue {
                 .await
                 .unwrap()
         });
-        !reopened.await.ids.is_empty()
+        !reopened.await.is_empty()
     }
 
     pub(in crate::dal) async fn set_targeting(
         &self,
         order: u64,
         targeting: &Targeting,
-    ) -> Option<Vec<OpenRoute>> {
+    ) -> Option<Vec<Routed>> {
         self.write(async |tx| {
             work_orders::set_targeting(tx, id(order), targeting, at(11))
                 .await
@@ -101,21 +106,19 @@ impl Queue {
     ) -> Vec<u128> {
         let (agent, of_type, after) = (agent_id(agent), of_type.map(work_type), after.map(id));
         let page = self.read(async |tx| {
-            work_orders::pending_for_agent(tx, agent, of_type.as_ref(), after, at(10), 9)
+            pending::for_agent(tx, agent, of_type.as_ref(), after, at(10), 9)
                 .await
                 .unwrap()
         });
         numbers(&page.await)
     }
 
-    pub(in crate::dal) async fn targets(&self, order: u64) -> Vec<Route> {
-        self.read(async |tx| targets::of_order(tx, id(order)).await.unwrap())
-            .await
-    }
-
     pub(in crate::dal) async fn routes(&self, order: u64) -> Vec<Route> {
-        self.read(async |tx| routes::of_order(tx, id(order)).await.unwrap())
-            .await
+        let order = vec![Value::Uuid(Some(id(order).as_uuid()))];
+        let rows = self
+            .read(async |tx| tx.fetch_all(&ROUTES_OF_ORDER, order).await.unwrap())
+            .await;
+        rows.iter().map(|row| row.get("route").unwrap()).collect()
     }
 
     /// Lets `event` happen to an order, as the broker does: it asks the pure model and then the store. What the store made
@@ -171,14 +174,10 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
             assert!(claims::claim_by_id(tx, id, agent, now).await.unwrap().is_some());
         }
         (Event::Renew { lease_expires_at, .. }, State::Claimed(lease)) => {
-            let renewal = Renewal {
-                agent: lease.agent,
-                instance_id: INSTANCE,
-                lease_seconds: lease_seconds(LEASE),
-                now: lease_expires_at.minus(std::time::Duration::from_secs(LEASE)),
-            };
+            let renewal = renewing(lease.agent, INSTANCE, lease_seconds(LEASE));
+            let now = lease_expires_at.minus(std::time::Duration::from_secs(LEASE));
             assert_eq!(
-                renewals::renew_many(tx, renewal, &[(id, attempt)])
+                renewals::renew_many(tx, [(id, attempt)].iter().map(renewal), now)
                     .await
                     .unwrap()
                     .len(),
@@ -186,7 +185,7 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
             );
         }
         (Event::Due { .. }, _) => {
-            assert_eq!(sweeps::promote_many(tx, [id], now).await.unwrap().ids.len(), 1);
+            assert_eq!(sweeps::promote_many(tx, [id], now).await.unwrap().len(), 1);
         }
         (_, State::Ended(ending)) => {
             let order = EndingOrder {
@@ -195,6 +194,10 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
                 attempt,
                 ending,
                 report: report(event, ending),
+                attempt_ending: head
+                    .claim
+                    .is_some()
+                    .then(|| (attempt_ending(event, next.state), None)),
             };
             assert_eq!(
                 endings::move_to_log_many(tx, &[order], now).await.unwrap().len(),
@@ -224,15 +227,15 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
                 endings::return_to_pending_many(tx, &[back], now)
                     .await
                     .unwrap()
-                    .ids
                     .len(),
                 1
             );
         }
         (_, State::Scheduled { .. } | State::Claimed(_)) => unreachable!("no other event leads there"),
     }
-    let still_held = matches!(next.state, State::Claimed(_));
-    if let (Some(claim), false) = (&head.claim, still_held || next.state == State::Deleted) {
+    // The attempt of an order that ends is ended with it.
+    let goes_on = matches!(next.state, State::Pending | State::RetryPending { .. });
+    if let (Some(claim), true) = (&head.claim, goes_on) {
         let ended = EndedAttempt {
             id,
             attempt,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use brokkr_broker::dal::attempts::Report;
 use brokkr_broker::dal::endings::EndingOrder;
+use brokkr_broker::dal::renewals::Renewal;
 use brokkr_broker::dal::work_orders::{NewOrder, QueueStatus, QueuedOrder};
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::{AgentId, WorkOrderId};
-use brokkr_core::life::{Delivery, Ending, Policy};
+use brokkr_core::life::{AttemptEnding, Delivery, Ending, Policy};
 use brokkr_core::limits::{ClaimTimeoutSeconds, LeaseSeconds, Priority};
 use brokkr_core::names::{AnnotationKey, AnnotationValue, Label, WorkType};
 use brokkr_core::retry::RetryOn;
@@ -78,6 +79,21 @@ pub(in crate::dal) fn lease_seconds(seconds: u64) -> LeaseSeconds {
     LeaseSeconds::new(i64::try_from(seconds).unwrap()).unwrap()
 }
 
+/// What an agent's process says of a claim that it wants to keep.
+pub(in crate::dal) fn renewing(
+    agent: AgentId,
+    instance_id: &'static str,
+    lease_seconds: LeaseSeconds,
+) -> impl Fn(&(WorkOrderId, Attempt)) -> Renewal<'static> + Copy {
+    move |(id, attempt)| Renewal {
+        id: *id,
+        attempt: *attempt,
+        agent,
+        instance_id,
+        lease_seconds,
+    }
+}
+
 /// The numbers of orders, in their order.
 pub(in crate::dal) fn numbers<'a>(orders: impl IntoIterator<Item = &'a QueuedOrder>) -> Vec<u128> {
     orders
@@ -129,6 +145,7 @@ pub(in crate::dal) fn ending(order: u64, attempt: u32, ending: Ending) -> Ending
     } else {
         QueueStatus::Claimed
     };
+    let held = attempt > 0;
     let attempt = Attempt::new(attempt);
     EndingOrder {
         id: id(order),
@@ -136,5 +153,6 @@ pub(in crate::dal) fn ending(order: u64, attempt: u32, ending: Ending) -> Ending
         attempt,
         ending,
         report: Report::default(),
+        attempt_ending: held.then_some((AttemptEnding::Lost, None)),
     }
 }

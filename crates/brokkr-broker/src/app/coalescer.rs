@@ -1,0 +1,220 @@
+//! Requests of one kind, gathered while others of that kind are being done, and then done together.
+//!
+//! There is no timer: the first request goes at once, and whatever comes while it is under way goes with the next batch. So an
+//! idle broker answers without delay, and under load many requests share one transaction and its write to the disk.
+
+use std::any::Any;
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use tokio::sync::oneshot;
+use tracing::error;
+
+use crate::dal::DalError;
+
+/// A kind of request that is done in batches.
+pub(crate) trait Batch: Clone + Send + Sync + 'static {
+    /// What one caller asks for.
+    type Request: Send + Sync + 'static;
+    /// What one caller gets, whatever became of the requests beside its own.
+    type Answer: Send + 'static;
+    /// What a request is about. Two requests about the same thing are never in one batch.
+    type Key: Eq + Hash;
+
+    /// Names the kind in errors.
+    const NAME: &'static str;
+    /// Whether a request is still done after its caller has gone.
+    const DONE_FOR_NOBODY: bool;
+
+    /// How much of a batch's bound the request takes: about the rows that it writes.
+    fn weight(request: &Self::Request) -> usize;
+
+    /// What the request is about; nothing where requests cannot get into each other's way.
+    fn keys(request: &Self::Request) -> Vec<Self::Key>;
+
+    /// Does all requests in one transaction and answers each, in their order.
+    ///
+    /// # Errors
+    /// When none of them was done, or when nobody knows.
+    fn run(
+        &self,
+        requests: &[Self::Request],
+    ) -> impl Future<Output = Result<Vec<Self::Answer>, DalError>> + Send;
+
+    /// Takes care of an answer whose caller has gone.
+    fn undelivered(&self, _answer: Self::Answer) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// How much may gather.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The most requests that wait; one more is refused.
+    pub(crate) waiting_max: usize,
+    /// The most weight of one batch. A request that is heavier by itself goes alone.
+    pub(crate) weight_max: usize,
+}
+
+/// Gathers the requests of one kind.
+pub(crate) struct Coalescer<B: Batch> {
+    bounds: Bounds,
+    queue: Arc<Mutex<Queue<B>>>,
+}
+
+struct Queue<B: Batch> {
+    waiting: VecDeque<Waiting<B>>,
+    running: bool,
+}
+
+struct Waiting<B: Batch> {
+    request: B::Request,
+    caller: oneshot::Sender<Result<B::Answer, DalError>>,
+}
+
+impl<B: Batch> Coalescer<B> {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let queue = Queue {
+            waiting: VecDeque::new(),
+            running: false,
+        };
+        Self {
+            bounds,
+            queue: Arc::new(Mutex::new(queue)),
+        }
+    }
+
+    /// Has the request done, with others that are there. A caller that goes away takes nothing from them.
+    ///
+    /// # Errors
+    /// [`DalError::Overrun`] when too many wait already; otherwise as the batch, and when the batch failed for a reason that
+    /// may lie in another request, as the request done alone.
+    pub(crate) async fn submit(&self, batch: &B, request: B::Request) -> Result<B::Answer, DalError> {
+        let (caller, answer) = oneshot::channel();
+        {
+            let mut queue = lock(&self.queue);
+            if queue.waiting.len() >= self.bounds.waiting_max {
+                return Err(DalError::Overrun { operation: B::NAME });
+            }
+            queue.waiting.push_back(Waiting { request, caller });
+            if !queue.running {
+                queue.running = true;
+                // Of its own, so that no caller that goes away takes the batch with it.
+                tokio::spawn(drain(
+                    batch.clone(),
+                    Arc::clone(&self.queue),
+                    self.bounds.weight_max,
+                ));
+            }
+        }
+        answer
+            .await
+            .unwrap_or(Err(DalError::Aborted { operation: B::NAME }))
+    }
+}
+
+fn lock<B: Batch>(queue: &Mutex<Queue<B>>) -> MutexGuard<'_, Queue<B>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does batches until nothing waits.
+async fn drain<B: Batch>(batch: B, queue: Arc<Mutex<Queue<B>>>, weight_max: usize) {
+    loop {
+        let taken = {
+            let mut queue = lock(&queue);
+            let taken = take(&mut queue.waiting, weight_max);
+            queue.running = !taken.is_empty();
+            taken
+        };
+        if taken.is_empty() {
+            return;
+        }
+        let (requests, callers): (Vec<_>, Vec<_>) = taken
+            .into_iter()
+            .map(|waiting| (waiting.request, waiting.caller))
+            .unzip();
+        for (caller, answer) in callers.into_iter().zip(answers(&batch, &requests).await) {
+            if let Err(Ok(answer)) = caller.send(answer) {
+                batch.undelivered(answer).await;
+            }
+        }
+    }
+}
+
+/// What goes next: from the front, up to the bound and to the first that has to wait for one before it.
+fn take<B: Batch>(waiting: &mut VecDeque<Waiting<B>>, weight_max: usize) -> Vec<Waiting<B>> {
+    let mut taken = Vec::new();
+    let mut weight = 0;
+    let mut keys = HashSet::new();
+    while let Some(next) = waiting.pop_front() {
+        if next.caller.is_closed() && !B::DONE_FOR_NOBODY {
+            continue;
+        }
+        let own = B::keys(&next.request);
+        weight += B::weight(&next.request);
+        let fits = taken.is_empty() || weight <= weight_max && own.iter().all(|key| !keys.contains(key));
+        if !fits {
+            waiting.push_front(next);
+            break;
+        }
+        keys.extend(own);
+        taken.push(next);
+    }
+    taken
+}
+
+async fn answers<B: Batch>(batch: &B, requests: &[B::Request]) -> Vec<Result<B::Answer, DalError>> {
+    match attempt(batch, requests).await {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) if requests.len() == 1 => vec![Err(error)],
+        // Whether it was done is not known, or the database is away for all of them alike.
+        Err(error) if error.transient() => shared(error, requests.len()),
+        Err(_) => {
+            let mut answers = Vec::with_capacity(requests.len());
+            for request in requests {
+                let alone = attempt(batch, std::slice::from_ref(request)).await;
+                answers.push(
+                    alone.and_then(|mut answers| {
+                        answers.pop().ok_or(DalError::Aborted { operation: B::NAME })
+                    }),
+                );
+            }
+            answers
+        }
+    }
+}
+
+fn shared<A>(error: DalError, callers: usize) -> Vec<Result<A, DalError>> {
+    let error = Arc::new(error);
+    (0..callers)
+        .map(|_| Err(DalError::InBatch(Arc::clone(&error))))
+        .collect()
+}
+
+async fn attempt<B: Batch>(batch: &B, requests: &[B::Request]) -> Result<Vec<B::Answer>, DalError> {
+    let answers = AssertUnwindSafe(batch.run(requests)).catch_unwind().await;
+    match answers {
+        Ok(Ok(answers)) if answers.len() == requests.len() => Ok(answers),
+        Ok(Ok(_)) => Err(DalError::Aborted { operation: B::NAME }),
+        Ok(Err(error)) => Err(error),
+        Err(panic) => {
+            error!(panic = words(&*panic), "a batch of {} panicked", B::NAME);
+            Err(DalError::Aborted { operation: B::NAME })
+        }
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("for no reason that it told")
+}
+
+#[cfg(test)]
+mod tests;
