@@ -21,7 +21,8 @@ use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, TlsConfig};
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
-    ClockReader, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner, StartBySweeper, Waker,
+    ClockReader, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner, StartBySweeper, Vacuumer,
+    Waker,
 };
 
 /// How long a client may take to send a request's head. Slower ones only hold connections.
@@ -29,6 +30,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Often enough that histograms stay small under load.
 const METRICS_FOLDED_EVERY: Duration = Duration::from_secs(5);
+
+/// While ten thousand orders are claimed in a second, claims pass as many dead entries as they are worth a vacuum.
+const ROUTES_VACUUMED_EVERY: Duration = Duration::from_secs(5);
 
 /// What a broker takes from its surroundings and not from its configuration.
 #[derive(Clone)]
@@ -268,6 +272,7 @@ fn spawn_tasks(app: &App, clock: Arc<DatabaseClock>, config: &BrokerConfig) -> D
     );
     let look = driver.spawn(Waker::new(app.clone()), every_millis(sweeps.wake_millis));
     driver.keep("nudger", Nudger::new(app.clone(), look).run());
+    driver.spawn(Vacuumer::new(app.clone()), ROUTES_VACUUMED_EVERY);
     let pruner = Pruner::new(app.clone(), config.retention.clone(), batch_max);
     driver.spawn(pruner, Duration::from_secs(sweeps.retention_seconds.max(1)));
     driver.spawn(

@@ -21,7 +21,7 @@ use crate::dal::attempts::Report;
 use crate::dal::routes::{self, Listening};
 use crate::dal::sweeps::{self, NextDue};
 use crate::dal::work_orders::OrderHead;
-use crate::dal::{DalError, Tx, agents, claims, idempotency_keys};
+use crate::dal::{DalError, Tx, agents, claims, idempotency_keys, vacuum};
 
 /// How long an idempotency key is kept.
 const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3_600);
@@ -35,7 +35,7 @@ impl App {
     /// [`DalError`] when the database did not do its part.
     pub async fn release_expired_leases(&self, limit: u32) -> Result<u64, DalError> {
         let now = self.now();
-        if !due(self.next_due().await?.lease_expires_at, now) {
+        if !due(sweeps::next_lease(&mut self.db.read().await?).await?, now) {
             return Ok(0);
         }
         let mut tx = self.db.begin().await?;
@@ -118,6 +118,14 @@ impl App {
         Ok(keys + instances)
     }
 
+    /// Sweeps what claims have left in the index that they read, when there are at least `dead_min` of it. Answers how often.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database did not do its part.
+    pub async fn vacuum_routes(&self, dead_min: u32) -> Result<u64, DalError> {
+        vacuum::routes(&self.db, dead_min).await.map(u64::from)
+    }
+
     /// Wakes claims that wait on routes on which an order waits: one query for the whole replica. It makes up for nudges
     /// that never came, from other replicas above all. Answers how many were woken for.
     ///
@@ -139,7 +147,7 @@ impl App {
         Ok(found)
     }
 
-    /// When each sweep has something to do next.
+    /// When each sweep but that of leases has something to do next.
     ///
     /// # Errors
     /// [`DalError`] when the database cannot answer.

@@ -39,12 +39,9 @@ macro_rules! finder {
 }
 
 macro_rules! next_due {
-    ($lease:literal, $next_retry:literal, $run_at:literal, $start_by:literal) => {
+    ($next_retry:literal, $run_at:literal, $start_by:literal) => {
         concat!(
-            "SELECT (SELECT MIN(lease_expires_at) FROM work_orders ",
-            $lease,
-            "         WHERE claimed_by IS NOT NULL) AS lease_expires_at,
-                    (SELECT MIN(next_retry_after) FROM work_orders ",
+            "SELECT (SELECT MIN(next_retry_after) FROM work_orders ",
             $next_retry,
             "         WHERE status = 'RETRY_PENDING') AS next_retry_after,
                     (SELECT MIN(run_at) FROM work_orders ",
@@ -105,12 +102,20 @@ statements! {
         &[("id", Kind::Uuid)],
     );
 
+    /// Leases have no index of their own, so this reads every order that is claimed.
+    static NEXT_LEASE = Sql::per_dialect(
+        "sweeps.next_lease",
+        "SELECT MIN(lease_expires_at) AS lease_expires_at FROM work_orders WHERE claimed_by IS NOT NULL",
+        "SELECT MIN(lease_expires_at) AS lease_expires_at
+           FROM work_orders INDEXED BY work_orders_claimed_by
+          WHERE claimed_by IS NOT NULL",
+    );
+
     /// As with the finders, SQLite is told the indexes.
     static NEXT_DUE = Sql::per_dialect(
         "sweeps.next_due",
-        next_due!("", "", "", ""),
+        next_due!("", "", ""),
         next_due!(
-            "INDEXED BY work_orders_claimed_by",
             "INDEXED BY work_orders_next_retry",
             "INDEXED BY work_orders_run_at",
             "INDEXED BY work_orders_start_by"
@@ -167,11 +172,9 @@ pub async fn promote_many(
     reopened(tx, &rows).await
 }
 
-/// When each sweep has something to do next, as far as the queue tells now.
+/// When each sweep but that of leases has something to do next, as far as the queue tells now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NextDue {
-    /// The first lease to pass.
-    pub lease_expires_at: Option<Timestamp>,
     /// The first retry.
     pub next_retry_after: Option<Timestamp>,
     /// The first run-at time.
@@ -195,9 +198,18 @@ impl NextDue {
 pub async fn next_due(tx: &mut Tx) -> Result<NextDue, DalError> {
     let row = tx.fetch_one(&NEXT_DUE, params![]).await?;
     Ok(NextDue {
-        lease_expires_at: row.get("lease_expires_at")?,
         next_retry_after: row.get("next_retry_after")?,
         run_at: row.get("run_at")?,
         start_by: row.get("start_by")?,
     })
+}
+
+/// When the first lease passes.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn next_lease(tx: &mut Tx) -> Result<Option<Timestamp>, DalError> {
+    tx.fetch_one(&NEXT_LEASE, params![])
+        .await?
+        .get("lease_expires_at")
 }

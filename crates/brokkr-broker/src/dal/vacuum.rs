@@ -1,8 +1,8 @@
 //! Sweeping out what claims have left in the index that they read.
 //!
 //! On PostgreSQL the entry of an order that was claimed stays in the index until the table is vacuumed, and every claim passes all of
-//! them on its way to the first order that waits. The server's own vacuum comes once a minute, which is a quarter of a million orders
-//! late when they come at full speed.
+//! them on its way to the first order that waits. The server's own vacuum comes once a minute, which at thousands of orders a second is
+//! late.
 
 use super::{DalError, Db, Sql, params, statements};
 
@@ -23,8 +23,7 @@ statements! {
 }
 
 /// Sweeps the routes of orders that were claimed out of the index, when there are at least `dead_min` of them, and tells whether it
-/// did. It takes a quarter of a millisecond for a thousand of them and about as long for ten thousand orders that wait; claims go on
-/// meanwhile.
+/// did. A hundred thousand of them take some tens of milliseconds, and the indexes are read whole; claims go on meanwhile.
 ///
 /// # Errors
 /// [`DalError`] when the database fails.

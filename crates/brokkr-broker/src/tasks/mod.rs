@@ -11,6 +11,7 @@ mod nudger;
 mod promoter;
 mod pruner;
 mod start_by_sweeper;
+mod vacuumer;
 mod waker;
 
 use std::error::Error;
@@ -24,6 +25,7 @@ pub use nudger::Nudger;
 pub use promoter::Promoter;
 pub use pruner::Pruner;
 pub use start_by_sweeper::StartBySweeper;
+pub use vacuumer::Vacuumer;
 pub use waker::Waker;
 
 /// Something that is done again and again.

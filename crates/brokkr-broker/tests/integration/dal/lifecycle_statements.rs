@@ -112,7 +112,9 @@ async fn renewals_write_no_index_entries() {
         .map(|order| (order.id(), order.head.attempt()))
         .collect();
     let mut without_index = 0;
-    for round in 1..=10 {
+    for round in 1..=5 {
+        // The server makes room in a page by itself, but not while it believes that other tests may still see what was there.
+        vacuum(&queue.db).await;
         let mut tx = queue.db.begin().await.unwrap();
         let before = updated(&mut tx).await;
         let renewed = claims.iter().map(renewing(agent(), INSTANCE, lease()));
@@ -124,7 +126,7 @@ async fn renewals_write_no_index_entries() {
         assert_eq!(after.0 - before.0, 100);
         without_index += after.1 - before.1;
     }
-    assert!(without_index >= 900, "{without_index} of 1000");
+    assert!(without_index >= 450, "{without_index} of 500");
 }
 
 static VACUUM: Sql = Sql::per_dialect(

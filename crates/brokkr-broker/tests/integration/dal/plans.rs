@@ -74,7 +74,7 @@ fn reads() -> [(&'static str, Vec<Value>); 4] {
 }
 
 /// What else is sent for every order or every second.
-fn others(held: &str) -> [(&'static str, Vec<Value>); 8] {
+fn others(held: &str) -> [(&'static str, Vec<Value>); 9] {
     let mine = Value::from(agent_id(2));
     let ids = format!("[[{held}]]");
     [
@@ -95,6 +95,7 @@ fn others(held: &str) -> [(&'static str, Vec<Value>); 8] {
         ("sweeps.due_retries", vec![now(), i64::from(N).into()]),
         ("sweeps.due_scheduled", vec![now(), i64::from(N).into()]),
         ("sweeps.next_due", vec![]),
+        ("sweeps.next_lease", vec![]),
     ]
 }
 
@@ -112,7 +113,7 @@ static HOLD: Sql = Sql::shared(
 /// Leases are not indexed, for the sake of renewals: they are looked for among all orders that are claimed, by index and by row.
 fn rows_of(name: &str) -> u32 {
     match name {
-        "sweeps.expired_leases" | "sweeps.next_due" => 2 * HELD + 10,
+        "sweeps.expired_leases" | "sweeps.next_lease" => 2 * HELD + 10,
         _ => 2 * N,
     }
 }
