@@ -25,6 +25,7 @@ const PAYLOAD_BYTES: usize = 300;
 const BATCH_CALLERS_MAX: u32 = 8;
 /// A batch is quicker by more than this, and both are to take a while.
 const BATCH_ORDERS_FACTOR: u64 = 5;
+
 /// How much to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
