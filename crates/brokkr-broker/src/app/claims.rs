@@ -4,6 +4,7 @@ mod known;
 mod next;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use brokkr_core::attempt::Attempt;
@@ -11,6 +12,7 @@ use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::Event;
 use brokkr_core::limits::{ClaimMax, LeaseSeconds, WaitSeconds};
 use brokkr_core::names::WorkType;
+use brokkr_core::routing::Route;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -150,11 +152,11 @@ impl App {
         let patience = Duration::from_secs(u64::from(request.wait_seconds.get()));
         let deadline = Instant::now() + patience;
         let mut woken: Option<Place> = None;
+        let mut known: Option<Arc<[Route]>> = (!patience.is_zero())
+            .then(|| self.routes_seen.get(&agent))
+            .flatten();
         loop {
             // Parked before the look, or what comes in between is missed: on the routes that the agent had when it last looked.
-            let known = (!patience.is_zero())
-                .then(|| self.routes_seen.get(&agent))
-                .flatten();
             let place = known.clone().map(|routes| {
                 self.waiters
                     .park_for(Wanted::of(agent, request, routes.to_vec()), request.max.get())
@@ -166,8 +168,11 @@ impl App {
             if !claimed.orders.is_empty() || Instant::now() >= deadline {
                 return Ok(claimed.orders);
             }
-            let (Some(place), true) = (place, known.is_some_and(|known| *known == claimed.routes)) else {
-                self.routes_seen.insert(agent, claimed.routes.into());
+            let same = known.as_ref().is_some_and(|known| **known == claimed.routes);
+            let (Some(place), true) = (place, same) else {
+                let routes = Arc::from(claimed.routes);
+                self.routes_seen.insert(agent, Arc::clone(&routes));
+                known = Some(routes);
                 continue;
             };
             tokio::select! {

@@ -8,13 +8,14 @@ use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use tracing::error;
 
-use crate::dal::DalError;
+use crate::dal::{DalError, Tx};
 
 /// A kind of request that is done in batches.
 pub(crate) trait Batch: Clone + Send + Sync + 'static {
@@ -36,18 +37,42 @@ pub(crate) trait Batch: Clone + Send + Sync + 'static {
     /// What the request is about; nothing where requests cannot get into each other's way.
     fn keys(request: &Self::Request) -> Vec<Self::Key>;
 
-    /// Does all requests in one transaction and answers each, in their order.
+    /// Does all requests in one transaction, which is committed through `commit`, and answers each, in their order.
     ///
     /// # Errors
     /// When none of them was done, or when nobody knows.
     fn run(
         &self,
         requests: &[Self::Request],
+        commit: &Commit,
     ) -> impl Future<Output = Result<Vec<Self::Answer>, DalError>> + Send;
 
     /// Takes care of an answer whose caller has gone.
     fn undelivered(&self, _answer: Self::Answer) -> impl Future<Output = ()> + Send {
         std::future::ready(())
+    }
+}
+
+/// Knows whether a batch may have been kept, and so must not be tried again.
+#[derive(Debug, Default)]
+pub(crate) struct Commit(AtomicBool);
+
+impl Commit {
+    /// Commits the batch's transaction.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub(crate) async fn of(&self, tx: Tx) -> Result<(), DalError> {
+        self.begin();
+        tx.commit().await
+    }
+
+    fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -168,15 +193,16 @@ fn take<B: Batch>(waiting: &mut VecDeque<Waiting<B>>, weight_max: usize) -> Vec<
 }
 
 async fn answers<B: Batch>(batch: &B, requests: &[B::Request]) -> Vec<Result<B::Answer, DalError>> {
-    match attempt(batch, requests).await {
+    let commit = Commit::default();
+    match attempt(batch, requests, &commit).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if requests.len() == 1 => vec![Err(error)],
-        // Whether it was done is not known, or the database is away for all of them alike.
-        Err(error) if error.transient() => shared(error, requests.len()),
+        // It may have been done, or the database is away for all of them alike.
+        Err(error) if commit.begun() || error.transient() => shared(error, requests.len()),
         Err(_) => {
             let mut answers = Vec::with_capacity(requests.len());
             for request in requests {
-                let alone = attempt(batch, std::slice::from_ref(request)).await;
+                let alone = attempt(batch, std::slice::from_ref(request), &Commit::default()).await;
                 answers.push(
                     alone.and_then(|mut answers| {
                         answers.pop().ok_or(DalError::Aborted { operation: B::NAME })
@@ -195,8 +221,12 @@ fn shared<A>(error: DalError, callers: usize) -> Vec<Result<A, DalError>> {
         .collect()
 }
 
-async fn attempt<B: Batch>(batch: &B, requests: &[B::Request]) -> Result<Vec<B::Answer>, DalError> {
-    let answers = AssertUnwindSafe(batch.run(requests)).catch_unwind().await;
+async fn attempt<B: Batch>(
+    batch: &B,
+    requests: &[B::Request],
+    commit: &Commit,
+) -> Result<Vec<B::Answer>, DalError> {
+    let answers = AssertUnwindSafe(batch.run(requests, commit)).catch_unwind().await;
     match answers {
         Ok(Ok(answers)) if answers.len() == requests.len() => Ok(answers),
         Ok(Ok(_)) => Err(DalError::Aborted { operation: B::NAME }),

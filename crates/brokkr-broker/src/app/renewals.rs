@@ -9,7 +9,7 @@ use brokkr_core::time::Timestamp;
 
 use super::App;
 use super::claims::InstanceId;
-use super::coalescer::Batch;
+use super::coalescer::{Batch, Commit};
 use crate::dal::agents::{self, Heartbeat, Instance};
 use crate::dal::renewals::{self, Renewal};
 use crate::dal::{DalError, Tx, log, work_orders};
@@ -105,7 +105,7 @@ impl Batch for Leases {
         vec![request.agent]
     }
 
-    async fn run(&self, requests: &[Renewing]) -> Result<Vec<Self::Answer>, DalError> {
+    async fn run(&self, requests: &[Renewing], commit: &Commit) -> Result<Vec<Self::Answer>, DalError> {
         let Self(app) = self;
         let now = app.now();
         let mut tx = app.db.begin().await?;
@@ -131,7 +131,7 @@ impl Batch for Leases {
             held.entry(agent).or_default().push(renewed);
         }
         let mut missing = Missing::of(&mut tx, &current, &held).await?;
-        tx.commit().await?;
+        commit.of(tx).await?;
         let answer = |renewing: &Renewing| match instances.get(&renewing.agent) {
             Some(Instance::Current) => {
                 let renewed = held.remove(&renewing.agent).unwrap_or_default();
@@ -182,11 +182,14 @@ impl Missing {
         requests: &[&Renewing],
         renewed: &HashMap<AgentId, Vec<Renewed>>,
     ) -> Result<Self, DalError> {
-        let held: HashSet<_> = renewed
-            .values()
-            .flatten()
-            .map(|renewed| (renewed.id, renewed.attempt))
-            .collect();
+        let of_agent = |(agent, renewed): (&AgentId, &Vec<Renewed>)| {
+            let agent = *agent;
+            renewed
+                .iter()
+                .map(move |renewed| (agent, (renewed.id, renewed.attempt)))
+                .collect::<Vec<_>>()
+        };
+        let held: HashSet<_> = renewed.iter().flat_map(of_agent).collect();
         let of_agents = requests.iter().flat_map(|renewing| {
             renewing
                 .request
@@ -194,7 +197,7 @@ impl Missing {
                 .iter()
                 .map(|claim| (renewing.agent, *claim))
         });
-        let missing: Vec<_> = of_agents.filter(|(_, claim)| !held.contains(claim)).collect();
+        let missing: Vec<_> = of_agents.filter(|claim| !held.contains(claim)).collect();
         if missing.is_empty() {
             return Ok(Self::default());
         }

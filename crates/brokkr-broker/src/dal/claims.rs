@@ -1,7 +1,7 @@
 //! Claims: how agents take orders.
 //!
-//! Whether an order is for an agent is decided inside the statement that takes it, by the labels and annotations that the
-//! agent has at that time.
+//! Whether an order is for an agent is decided in the transaction that takes it, by the labels and annotations that the agent had
+//! when that began.
 
 use std::collections::BTreeSet;
 

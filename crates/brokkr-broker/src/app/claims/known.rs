@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use brokkr_core::ids::{AgentId, WorkOrderId};
 
 use crate::app::App;
-use crate::app::coalescer::Batch;
+use crate::app::coalescer::{Batch, Commit};
 use crate::dal::work_orders::QueuedOrder;
 use crate::dal::{DalError, claims};
 
@@ -28,12 +28,12 @@ impl Batch for KnownClaims {
         Vec::new()
     }
 
-    async fn run(&self, requests: &[Self::Request]) -> Result<Vec<Self::Answer>, DalError> {
+    async fn run(&self, requests: &[Self::Request], commit: &Commit) -> Result<Vec<Self::Answer>, DalError> {
         let Self(app) = self;
         let now = app.now();
         let mut tx = app.db.begin().await?;
         let claimed = claims::claim_by_id_many(&mut tx, requests, now).await?;
-        tx.commit().await?;
+        commit.of(tx).await?;
         app.metrics().claimed(claimed.len() as u64);
         let mut claimed: HashMap<_, _> = claimed.into_iter().map(|order| (order.id(), order)).collect();
         let mut answer = |(agent, id): &Self::Request| {

@@ -6,7 +6,7 @@ use brokkr_core::time::Timestamp;
 
 use super::{ClaimError, ClaimRequest, HeldOrder, with_lost_attempts};
 use crate::app::App;
-use crate::app::coalescer::Batch;
+use crate::app::coalescer::{Batch, Commit};
 use crate::app::waiters::Wanted;
 use crate::dal::agents::{self, Claimant, Instance};
 use crate::dal::dispatch::{Wish, dispatch};
@@ -49,7 +49,7 @@ impl Batch for Claims {
         vec![request.agent]
     }
 
-    async fn run(&self, requests: &[Claiming]) -> Result<Vec<Self::Answer>, DalError> {
+    async fn run(&self, requests: &[Claiming], commit: &Commit) -> Result<Vec<Self::Answer>, DalError> {
         let Self(app) = self;
         let now = app.now();
         let mut tx = app.db.begin().await?;
@@ -70,7 +70,7 @@ impl Batch for Claims {
                 held.entry(claim.agent).or_default().push(order);
             }
         }
-        tx.commit().await?;
+        commit.of(tx).await?;
         app.metrics().claimed(taken);
         let answer = |claiming: &Claiming| match instances.get(&claiming.agent) {
             Some(Instance::Current) => Ok(Claimed {

@@ -1,11 +1,11 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::*;
 
-/// Doubles numbers, each batch once it is let go. 13 is refused by the database, 7 breaks the code, 99 finds it away.
+/// Doubles numbers, each batch once it is let go. 13 is refused by the database, 7 breaks the code, 77 does so after the commit, 99 finds it away.
 #[derive(Clone)]
 struct Doubling(Arc<Seen>);
 
@@ -49,7 +49,7 @@ impl Batch for Doubling {
         vec![*request]
     }
 
-    async fn run(&self, requests: &[u32]) -> Result<Vec<u32>, DalError> {
+    async fn run(&self, requests: &[u32], commit: &Commit) -> Result<Vec<u32>, DalError> {
         self.0.batches.lock().unwrap().push(requests.to_vec());
         self.0.may_go.acquire().await.unwrap().forget();
         if requests.contains(&13) {
@@ -58,6 +58,10 @@ impl Batch for Doubling {
             });
         }
         assert!(!requests.contains(&7), "seven");
+        if requests.contains(&77) {
+            commit.begin();
+            panic!("after the commit");
+        }
         if requests.contains(&99) {
             let source = sqlx::Error::PoolTimedOut;
             return Err(DalError::Unavailable {
@@ -169,6 +173,16 @@ async fn a_database_that_is_away_is_away_for_the_whole_batch_and_nothing_is_trie
     assert!(answer(calls.remove(2)).await.unwrap_err().transient());
     assert!(answer(calls.remove(1)).await.unwrap_err().transient());
     assert_eq!(scene.batch.batches(), [vec![1], vec![2, 99]]);
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_not_done_again() {
+    let scene = Scene::new(100, 100);
+    let mut calls = scene.submit_all(&[1, 2, 77]).await;
+    scene.batch.let_go(100);
+    assert!(answer(calls.remove(2)).await.is_err());
+    assert!(answer(calls.remove(1)).await.is_err());
+    assert_eq!(scene.batch.batches(), [vec![1], vec![2, 77]]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use brokkr_core::ids::WorkOrderId;
 use super::{EndError, Ended, EndingReport, Seen, answers};
 use crate::app::App;
 use crate::app::caller::Caller;
-use crate::app::coalescer::Batch;
+use crate::app::coalescer::{Batch, Commit};
 use crate::app::steps::{Actor, Steps};
 use crate::dal::DalError;
 
@@ -35,7 +35,7 @@ impl Batch for Endings {
         request.reports.iter().map(|report| report.id).collect()
     }
 
-    async fn run(&self, requests: &[Reported]) -> Result<Vec<Self::Answer>, DalError> {
+    async fn run(&self, requests: &[Reported], commit: &Commit) -> Result<Vec<Self::Answer>, DalError> {
         let Self(app) = self;
         let now = app.now();
         let mut tx = app.db.begin().await?;
@@ -46,7 +46,7 @@ impl Batch for Endings {
             .map(|request| seen.judge_all(request, &mut steps, now))
             .collect();
         let settled = steps.write(&mut tx).await?;
-        tx.commit().await?;
+        commit.of(tx).await?;
         let answers = requests
             .iter()
             .zip(verdicts)

@@ -5,7 +5,7 @@ use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::time::Timestamp;
 
 use crate::app::App;
-use crate::app::coalescer::Batch;
+use crate::app::coalescer::{Batch, Commit};
 use crate::dal::output::{self, NewChunk};
 use crate::dal::{DalError, Tx, work_orders};
 
@@ -95,7 +95,7 @@ impl Batch for Appends {
         Vec::new()
     }
 
-    async fn run(&self, requests: &[Printed]) -> Result<Vec<Self::Answer>, DalError> {
+    async fn run(&self, requests: &[Printed], commit: &Commit) -> Result<Vec<Self::Answer>, DalError> {
         let Self(app) = self;
         let mut tx = app.db.begin().await?;
         let chunks = requests.iter().flat_map(|request| &request.chunks);
@@ -112,7 +112,7 @@ impl Batch for Appends {
             tails.new.len(),
             "the orders are locked, so every chunk finds its place"
         );
-        tx.commit().await?;
+        commit.of(tx).await?;
         app.followers.tell(stored.into_iter().map(|(id, _, _)| id));
         Ok(verdicts)
     }

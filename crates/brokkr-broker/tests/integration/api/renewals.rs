@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use brokkr_api::{AttemptEnding, Cancel, RenewalsRequest, UpdateAgent, WorkOrder, WorkOrderStatus};
+use brokkr_broker::dal::work_orders;
+use brokkr_core::ids::WorkOrderId;
 use brokkr_core::limits::LeaseSeconds;
 use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::call::{post, refusal, refused};
@@ -413,4 +416,41 @@ async fn what_the_process_says_of_itself_is_taken_with_the_renewal(
     let shown = broker.admin().agent(agent.id).await.unwrap();
     assert!(shown.last_heartbeat.is_some());
     assert_eq!(shown.state.as_deref(), Some("draining"));
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_another_agent_renews_at_the_same_time_is_still_lost_for_who_does_not_hold_it(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let (holder, stranger) = (broker.agent().await, broker.agent().await);
+    let claim = claimed(&broker, &holder).await;
+    let mut lock = broker.db().begin().await.unwrap();
+    work_orders::get_for_update(&mut lock, &[WorkOrderId::new(claim.id)])
+        .await
+        .unwrap();
+    let renew = |agent: &TestAgent| {
+        let (pak, path, body) = (agent.pak.clone(), path(agent), body(&claim));
+        let broker = &broker;
+        async move { post(broker, &pak, &path, body).await }
+    };
+
+    // The first one waits for the lock, the others gather behind it and are done together.
+    let gathered = async {
+        sleep(SECOND / 5).await;
+        let both = async { tokio::join!(renew(&holder), renew(&stranger)) };
+        let unlock = async {
+            sleep(SECOND / 5).await;
+            drop(lock);
+        };
+        tokio::join!(both, unlock).0
+    };
+    let (_, (held, lost)) = tokio::join!(renew(&holder), gathered);
+
+    assert_eq!(held.json()["renewed"][0]["id"], json!(claim.id));
+    assert_eq!(
+        lost.json()["lost"],
+        json!([{"id": claim.id, "attempt": 1, "code": "stale_attempt"}])
+    );
 }

@@ -1,7 +1,7 @@
 use super::{CreateError, Submission, known, placed, startable, unknown_agents};
 use crate::app::App;
 use crate::app::caller::Caller;
-use crate::app::coalescer::Batch;
+use crate::app::coalescer::{Batch, Commit};
 use crate::app::work_orders::work_in;
 use crate::dal::work_orders::{self, QueuedOrder};
 use crate::dal::{DalError, audit};
@@ -32,7 +32,7 @@ impl Batch for Creates {
         Vec::new()
     }
 
-    async fn run(&self, requests: &[Accepting]) -> Result<Vec<Self::Answer>, DalError> {
+    async fn run(&self, requests: &[Accepting], commit: &Commit) -> Result<Vec<Self::Answer>, DalError> {
         let Self(app) = self;
         let now = app.now();
         let mut tx = app.db.begin().await?;
@@ -52,7 +52,7 @@ impl Batch for Creates {
         }
         work_orders::insert_many(&mut tx, &orders).await?;
         audit::insert(&mut tx, &facts).await?;
-        tx.commit().await?;
+        commit.of(tx).await?;
         let mut orders = orders
             .into_iter()
             .map(QueuedOrder::from)
