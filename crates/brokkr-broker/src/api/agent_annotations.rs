@@ -56,7 +56,7 @@ fn invalid(error: NameError) -> Problem {
         (status = 403, body = ProblemBody, description = "`agent_pak_mismatch`"),
     ))]
 async fn list(
-    AgentReader(agent): AgentReader,
+    AgentReader { agent, .. }: AgentReader,
     State(app): State<App>,
     Query(query): Query<ListAgents>,
     uri: Uri,

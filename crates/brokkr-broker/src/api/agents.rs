@@ -172,7 +172,7 @@ async fn find(
         (status = 404, body = ProblemBody, description = "`agent_not_found`"),
     ))]
 async fn get(
-    AgentReader(agent): AgentReader,
+    AgentReader { agent, .. }: AgentReader,
     State(app): State<App>,
 ) -> Result<Json<brokkr_api::Agent>, Problem> {
     Ok(Json(app.agent(agent).await?.into()))

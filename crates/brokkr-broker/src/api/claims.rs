@@ -17,6 +17,7 @@ use super::problem::{Code, Problem, sentence};
 use super::state::AppState;
 use super::work_orders::work_type;
 use crate::app::App;
+use crate::app::caller::Role;
 use crate::app::claims::{ClaimError, ClaimRequest, HeldOrder, InstanceId};
 use crate::app::work_orders::QueuedOrder;
 
@@ -69,7 +70,7 @@ impl From<HeldOrder> for ClaimedWorkOrder {
         (status = 403, body = ProblemBody, description = "`agent_pak_mismatch`"),
     ))]
 async fn pending(
-    AgentReader(agent): AgentReader,
+    AgentReader { caller, agent }: AgentReader,
     State(app): State<App>,
     Query(query): Query<ListPending>,
     uri: Uri,
@@ -79,10 +80,17 @@ async fn pending(
     let page: PageRequest<WorkOrderId> =
         PageRequest::new(Some(limit), query.cursor.as_deref(), uri, &app.limits)?;
     let work_type = query.work_type.map(work_type).transpose()?;
-    let orders = app
-        .pending_work_orders(agent, work_type.as_ref(), page.after, page.fetch())
-        .await
-        .map_err(|error| Problem::storage(&error))?;
+    let orders = match (caller.role, page.after, query.limit) {
+        (Role::Agent(_), None, None) => {
+            app.offered_work_orders(agent, work_type.as_ref(), page.fetch())
+                .await
+        }
+        (_, after, _) => {
+            app.pending_work_orders(agent, work_type.as_ref(), after, page.fetch())
+                .await
+        }
+    };
+    let orders = orders.map_err(|error| Problem::storage(&error))?;
     Ok(page.answer(orders, QueuedOrder::id))
 }
 
@@ -170,7 +178,7 @@ pub(super) fn instance_id(text: String, code: Code) -> Result<InstanceId, Proble
         (status = 403, body = ProblemBody, description = "`agent_pak_mismatch`"),
     ))]
 async fn held(
-    AgentReader(agent): AgentReader,
+    AgentReader { agent, .. }: AgentReader,
     State(app): State<App>,
 ) -> Result<Json<Vec<ClaimedWorkOrder>>, Problem> {
     let held = app

@@ -126,6 +126,26 @@ impl App {
         pending::for_agent(&mut tx, agent, work_type, after, now, limit).await
     }
 
+    /// What an agent is told that asks what it could claim, in order to claim the first: a page as [`App::pending_work_orders`] answers
+    /// it, from which are left out, where more than a page waits, the orders that other agents were told first just now.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn offered_work_orders(
+        &self,
+        agent: AgentId,
+        work_type: Option<&WorkType>,
+        limit: u32,
+    ) -> Result<Vec<QueuedOrder>, DalError> {
+        let spare = self.offers.to_others(agent, Instant::now());
+        let mut orders = self
+            .pending_work_orders(agent, work_type, None, limit.saturating_add(spare))
+            .await?;
+        self.offers
+            .offer(agent, &mut orders, limit as usize, Instant::now());
+        Ok(orders)
+    }
+
     /// Claims one known order for as long as its claim timeout.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Requests of one kind, gathered while others of that kind are being done, and then done together.
 //!
 //! There is no timer: the first request goes at once, and whatever comes while it is under way goes with the next batch. So an
-//! idle broker answers without delay, and under load many requests share one transaction and its write to the disk.
+//! idle broker answers without delay, and under load many requests share one transaction and its write to the disk. Once a whole
+//! batch waits there is nothing to gain by waiting longer, and it goes beside the one under way, if the database takes both.
 
 use std::any::Any;
 use std::collections::{HashSet, VecDeque};
@@ -24,7 +25,7 @@ pub(crate) trait Batch: Clone + Send + Sync + 'static {
     /// What one caller gets, whatever became of the requests beside its own.
     type Answer: Send + 'static;
     /// What a request is about. Two requests about the same thing are never in one batch.
-    type Key: Eq + Hash;
+    type Key: Eq + Hash + Send;
 
     /// Names the kind in errors.
     const NAME: &'static str;
@@ -83,6 +84,8 @@ pub(crate) struct Bounds {
     pub(crate) waiting_max: usize,
     /// The most weight of one batch. A request that is heavier by itself goes alone.
     pub(crate) weight_max: usize,
+    /// The most batches under way at a time; a second one goes only when it is full.
+    pub(crate) running_max: usize,
 }
 
 /// Gathers the requests of one kind.
@@ -93,11 +96,16 @@ pub(crate) struct Coalescer<B: Batch> {
 
 struct Queue<B: Batch> {
     waiting: VecDeque<Waiting<B>>,
-    running: bool,
+    /// Of all that wait.
+    weight: usize,
+    /// How many batches are under way, and what they are about.
+    running: usize,
+    in_hand: HashSet<B::Key>,
 }
 
 struct Waiting<B: Batch> {
     request: B::Request,
+    weight: usize,
     caller: oneshot::Sender<Result<B::Answer, DalError>>,
 }
 
@@ -105,7 +113,9 @@ impl<B: Batch> Coalescer<B> {
     pub(crate) fn new(bounds: Bounds) -> Self {
         let queue = Queue {
             waiting: VecDeque::new(),
-            running: false,
+            weight: 0,
+            running: 0,
+            in_hand: HashSet::new(),
         };
         Self {
             bounds,
@@ -125,9 +135,11 @@ impl<B: Batch> Coalescer<B> {
             if queue.waiting.len() >= self.bounds.waiting_max {
                 return Err(DalError::Overrun { operation: B::NAME });
             }
-            queue.waiting.push_back(Waiting { request, caller });
-            if !queue.running {
-                queue.running = true;
+            queue.add(request, caller);
+            if queue.running == 0
+                || queue.running < self.bounds.running_max && queue.weight >= self.bounds.weight_max
+            {
+                queue.running += 1;
                 // Of its own, so that no caller that goes away takes the batch with it.
                 tokio::spawn(drain(
                     batch.clone(),
@@ -146,23 +158,25 @@ fn lock<B: Batch>(queue: &Mutex<Queue<B>>) -> MutexGuard<'_, Queue<B>> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does batches until nothing waits.
+/// Does batches until nothing waits that may go now.
 async fn drain<B: Batch>(batch: B, queue: Arc<Mutex<Queue<B>>>, weight_max: usize) {
     loop {
         let taken = {
             let mut queue = lock(&queue);
-            let taken = take(&mut queue.waiting, weight_max);
-            queue.running = !taken.is_empty();
+            let taken = queue.take(weight_max);
+            if taken.is_empty() {
+                queue.running -= 1;
+                return;
+            }
             taken
         };
-        if taken.is_empty() {
-            return;
-        }
         let (requests, callers): (Vec<_>, Vec<_>) = taken
             .into_iter()
             .map(|waiting| (waiting.request, waiting.caller))
             .unzip();
-        for (caller, answer) in callers.into_iter().zip(answers(&batch, &requests).await) {
+        let answers = answers(&batch, &requests).await;
+        lock(&queue).put_down(&requests);
+        for (caller, answer) in callers.into_iter().zip(answers) {
             if let Err(Ok(answer)) = caller.send(answer) {
                 batch.undelivered(answer).await;
             }
@@ -170,26 +184,45 @@ async fn drain<B: Batch>(batch: B, queue: Arc<Mutex<Queue<B>>>, weight_max: usiz
     }
 }
 
-/// What goes next: from the front, up to the bound and to the first that has to wait for one before it.
-fn take<B: Batch>(waiting: &mut VecDeque<Waiting<B>>, weight_max: usize) -> Vec<Waiting<B>> {
-    let mut taken = Vec::new();
-    let mut weight = 0;
-    let mut keys = HashSet::new();
-    while let Some(next) = waiting.pop_front() {
-        if next.caller.is_closed() && !B::DONE_FOR_NOBODY {
-            continue;
-        }
-        let own = B::keys(&next.request);
-        weight += B::weight(&next.request);
-        let fits = taken.is_empty() || weight <= weight_max && own.iter().all(|key| !keys.contains(key));
-        if !fits {
-            waiting.push_front(next);
-            break;
-        }
-        keys.extend(own);
-        taken.push(next);
+impl<B: Batch> Queue<B> {
+    fn add(&mut self, request: B::Request, caller: oneshot::Sender<Result<B::Answer, DalError>>) {
+        let weight = B::weight(&request);
+        self.weight += weight;
+        self.waiting.push_back(Waiting {
+            request,
+            weight,
+            caller,
+        });
     }
-    taken
+
+    /// What goes next: from the front, up to the bound and to the first that has to wait for one before it.
+    fn take(&mut self, weight_max: usize) -> Vec<Waiting<B>> {
+        let mut taken = Vec::new();
+        let mut weight = 0;
+        while let Some(next) = self.waiting.pop_front() {
+            self.weight -= next.weight;
+            if next.caller.is_closed() && !B::DONE_FOR_NOBODY {
+                continue;
+            }
+            let own = B::keys(&next.request);
+            let light = taken.is_empty() || weight + next.weight <= weight_max;
+            if !light || own.iter().any(|key| self.in_hand.contains(key)) {
+                self.weight += next.weight;
+                self.waiting.push_front(next);
+                break;
+            }
+            weight += next.weight;
+            self.in_hand.extend(own);
+            taken.push(next);
+        }
+        taken
+    }
+
+    fn put_down(&mut self, requests: &[B::Request]) {
+        for key in requests.iter().flat_map(B::keys) {
+            self.in_hand.remove(&key);
+        }
+    }
 }
 
 async fn answers<B: Batch>(batch: &B, requests: &[B::Request]) -> Vec<Result<B::Answer, DalError>> {

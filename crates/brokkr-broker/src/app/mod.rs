@@ -23,6 +23,7 @@ mod key_cache;
 pub mod log;
 pub mod metrics;
 pub mod nudges;
+mod offers;
 pub mod output;
 pub mod random;
 pub mod renewals;
@@ -34,6 +35,7 @@ mod waiters;
 pub mod work_orders;
 pub mod yaml;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,15 +57,20 @@ use ids::Ids;
 use key_cache::KeyCache;
 use metrics::Metrics;
 use nudges::Nudges;
+use offers::Offers;
 use random::Random;
 use waiters::Waiters;
 
 /// More agents than that look twice when they begin to wait.
 const ROUTES_SEEN_MAX: u64 = 100_000;
 
-/// Everything a use case needs. Cheap to clone; all clones share one broker.
+/// Everything a use case needs. Cloned several times for each request, for the price of one counter; all clones share one broker.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] consists of.
+#[derive(Clone)]
+pub struct Parts {
     pub(crate) db: Db,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -76,30 +83,41 @@ pub struct App {
     stopping: CancellationToken,
     waiters: Waiters,
     followers: Followers,
+    offers: Arc<Offers>,
     nudges: Nudges,
     keys: KeyCache,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl App {
     /// A broker over a database that has been migrated.
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>, random: Arc<dyn Random>, limits: Limits) -> Self {
+        let [writers, _] = db.pool_use();
         let (nudges, keys) = (Nudges::default(), KeyCache::of_broker(&db, key_cache::KEPT));
-        Self {
+        Self(Arc::new(Parts {
             db,
             clock,
             random,
             ids: Arc::default(),
             routes_seen: Cache::new(ROUTES_SEEN_MAX),
-            coalescers: Arc::new(Coalescers::new(limits.requests_waiting_max)),
+            coalescers: Arc::new(Coalescers::new(limits.requests_waiting_max, writers.max)),
             limits: Arc::new(limits),
             metrics: Metrics::new(),
             stopping: CancellationToken::new(),
             waiters: Waiters::new(nudges.outbox()),
             followers: Followers::default(),
+            offers: Arc::default(),
             nudges,
             keys,
-        }
+        }))
     }
 
     /// The same broker, which takes a key that was accepted for good for `kept` unless it hears that it was revoked. It asks the
@@ -107,7 +125,8 @@ impl App {
     #[must_use]
     pub fn remembering_keys_for(self, kept: Duration) -> Self {
         let keys = KeyCache::of_broker(&self.db, kept);
-        Self { keys, ..self }
+        let parts = Arc::unwrap_or_clone(self.0);
+        Self(Arc::new(Parts { keys, ..parts }))
     }
 
     /// What this broker counts.

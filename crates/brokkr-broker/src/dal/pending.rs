@@ -41,18 +41,21 @@ macro_rules! stretches {
     };
 }
 
-/// The beginning of one stretch. An order has routes exactly while it is PENDING.
+/// The beginning of one stretch. An order has routes exactly while it is PENDING. It is looked at by a subquery for each route: as a
+/// join, PostgreSQL may read the whole backlog in the order of its ids, and look for a route of each order.
 macro_rules! beginning {
     ($of_type:literal) => {
         concat!(
-            "SELECT waiting.id
+            "SELECT routes.work_order_id AS id
                FROM work_order_routes AS routes
-               JOIN work_orders AS waiting ON waiting.id = routes.work_order_id
               WHERE routes.route = stretches.route
                 AND routes.priority = stretches.priority
                 AND routes.work_order_id > $2
-                AND (waiting.start_by IS NULL OR waiting.start_by >= $3
-                     OR waiting.retry_count + waiting.lost_count > 0) ",
+                AND (SELECT CASE WHEN waiting.start_by IS NULL OR waiting.start_by >= $3
+                                      OR waiting.retry_count + waiting.lost_count > 0
+                                 THEN TRUE ELSE FALSE END
+                       FROM work_orders AS waiting
+                      WHERE waiting.id = routes.work_order_id) ",
             $of_type,
             " ORDER BY routes.work_order_id
               LIMIT $4"

@@ -1,5 +1,6 @@
 //! Logs and traces. Nothing leaves the host unless an endpoint for traces is given.
 
+mod json_fields;
 mod otlp;
 pub(crate) mod trace;
 
@@ -14,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use self::json_fields::JsonFields;
 use crate::config::{LogFormat, TelemetrySection};
 use crate::exit::usage;
 use crate::output::colour::{self, Stream};
@@ -107,7 +109,11 @@ impl Telemetry {
             .with_ansi(colour::wanted(Stream::Stderr));
         match self.args.log_format.unwrap_or(config.log_format) {
             LogFormat::Text => layer.with_target(false).boxed(),
-            LogFormat::Json => layer.json().flatten_event(true).boxed(),
+            LogFormat::Json => layer
+                .json()
+                .flatten_event(true)
+                .fmt_fields(JsonFields::default())
+                .boxed(),
         }
     }
 

@@ -26,7 +26,10 @@ pub(crate) struct Reader;
 
 /// An administrator, a viewer or the agent that the path names, for reading.
 #[derive(Debug)]
-pub(crate) struct AgentReader(pub(crate) AgentId);
+pub(crate) struct AgentReader {
+    pub(crate) caller: Caller,
+    pub(crate) agent: AgentId,
+}
 
 /// An administrator, a viewer or the generator that the path names, for reading.
 #[derive(Debug)]
@@ -146,8 +149,8 @@ by_role_and_id! {
         _ => Err(agent_mismatch()),
     }
     AgentReader(caller, agent) {
-        Role::Admin | Role::Viewer => Ok(Self(agent)),
-        Role::Agent(own) if own == agent => Ok(Self(agent)),
+        Role::Admin | Role::Viewer => Ok(Self { caller, agent }),
+        Role::Agent(own) if own == agent => Ok(Self { caller, agent }),
         _ => Err(agent_mismatch()),
     }
     AdminOrSelfGenerator(caller, generator) {

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument as _, Span, field, info_span};
+use uuid::Uuid;
 
 use super::RequestContext;
 use crate::api::state::AppState;
@@ -33,8 +34,8 @@ pub(in crate::api) async fn observe(
         id: request_id(request.headers()).unwrap_or_else(|| state.app.new_request_id()),
         traceparent: traceparent(request.headers()),
     };
-    let span = span(&context, method, &endpoint);
-    name_subject(&span, &endpoint, params.as_ref().ok());
+    let subject = Subject::of(&endpoint, params.as_ref().ok());
+    let span = span(&context, method, &endpoint, subject);
     if let (Some(link), Some(parent)) = (state.link_trace, &context.traceparent) {
         link(&span, parent);
     }
@@ -45,7 +46,10 @@ pub(in crate::api) async fn observe(
     let mut response = next.run(request).instrument(span.clone()).await;
 
     let status = response.status().as_u16();
-    span.record("http.response.status_code", status);
+    if state.link_trace.is_some() {
+        // Only a trace shows it: nothing is logged in the span any more.
+        span.record("http.response.status_code", status);
+    }
     state
         .app
         .metrics()
@@ -57,7 +61,56 @@ pub(in crate::api) async fn observe(
     response
 }
 
-fn span(context: &RequestContext, method: &'static str, endpoint: &str) -> Span {
+/// The thing whose id stands in the path.
+#[derive(Debug, Clone, Copy)]
+enum Subject {
+    WorkOrder(Uuid),
+    Agent(Uuid),
+    Generator(Uuid),
+    Other,
+}
+
+impl Subject {
+    fn of(endpoint: &str, params: Option<&RawPathParams>) -> Self {
+        // Only what is an id: a path is a stranger's text.
+        let id = params
+            .and_then(|params| params.iter().find(|(name, _)| *name == "id"))
+            .and_then(|(_, value)| Uuid::try_parse(value).ok());
+        let noun = endpoint
+            .strip_prefix("/api/v1/")
+            .and_then(|rest| rest.split('/').next());
+        match (noun, id) {
+            (Some("work-orders" | "work-order-log"), Some(id)) => Self::WorkOrder(id),
+            (Some("agents"), Some(id)) => Self::Agent(id),
+            (Some("generators"), Some(id)) => Self::Generator(id),
+            _ => Self::Other,
+        }
+    }
+
+    fn work_order(self) -> Option<Uuid> {
+        match self {
+            Self::WorkOrder(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn agent(self) -> Option<Uuid> {
+        match self {
+            Self::Agent(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn generator(self) -> Option<Uuid> {
+        match self {
+            Self::Generator(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// All that is known at the beginning is said at once: whatever is recorded later is formatted once more.
+fn span(context: &RequestContext, method: &'static str, endpoint: &str, subject: Subject) -> Span {
     info_span!(
         "http.request",
         otel.name = %format_args!("{method} {endpoint}"),
@@ -68,30 +121,10 @@ fn span(context: &RequestContext, method: &'static str, endpoint: &str) -> Span 
         request.id = %context.id,
         trace.parent = context.traceparent.as_deref(),
         caller = field::Empty,
-        work_order.id = field::Empty,
-        agent.id = field::Empty,
-        generator.id = field::Empty,
+        work_order.id = subject.work_order().map(field::display),
+        agent.id = subject.agent().map(field::display),
+        generator.id = subject.generator().map(field::display),
     )
-}
-
-/// Puts the id of the path into the span, under the name of the thing that it names.
-fn name_subject(span: &Span, endpoint: &str, params: Option<&RawPathParams>) {
-    let field = match endpoint
-        .strip_prefix("/api/v1/")
-        .and_then(|rest| rest.split('/').next())
-    {
-        Some("work-orders" | "work-order-log") => "work_order.id",
-        Some("agents") => "agent.id",
-        Some("generators") => "generator.id",
-        _ => return,
-    };
-    // Only what is an id: a path is a stranger's text.
-    let id = params
-        .and_then(|params| params.iter().find(|(name, _)| *name == "id"))
-        .and_then(|(_, value)| uuid::Uuid::try_parse(value).ok());
-    if let Some(id) = id {
-        span.record(field, field::display(id));
-    }
 }
 
 /// The route with its parameters as `:id`, so that metrics have one line per route and not one per thing.

@@ -86,12 +86,17 @@ type Call = tokio::task::JoinHandle<Result<u32, DalError>>;
 
 impl Scene {
     fn new(waiting_max: usize, weight_max: usize) -> Self {
+        Self::with(Bounds {
+            waiting_max,
+            weight_max,
+            running_max: 1,
+        })
+    }
+
+    fn with(bounds: Bounds) -> Self {
         Self {
             batch: Doubling::new(),
-            coalescer: Arc::new(Coalescer::new(Bounds {
-                waiting_max,
-                weight_max,
-            })),
+            coalescer: Arc::new(Coalescer::new(bounds)),
         }
     }
 
@@ -235,4 +240,39 @@ async fn a_batch_has_a_bound_and_what_is_heavier_than_that_goes_alone() {
         scene.batch.batches(),
         [vec![1], vec![2, 3], vec![4], vec![1_000], vec![5]]
     );
+}
+
+/// Batches of at most two, of which two may be under way.
+fn beside_each_other() -> Scene {
+    Scene::with(Bounds {
+        waiting_max: 100,
+        weight_max: 2,
+        running_max: 2,
+    })
+}
+
+#[tokio::test]
+async fn a_second_batch_goes_beside_the_first_once_it_is_full_and_a_third_does_not() {
+    let scene = beside_each_other();
+    let mut calls = scene.submit_all(&[1, 2]).await;
+    assert_eq!(scene.batch.batches(), [vec![1]]);
+    calls.extend(scene.submit_all(&[3, 4, 5]).await);
+    assert_eq!(scene.batch.batches(), [vec![1], vec![2, 3]]);
+    scene.batch.let_go(100);
+    for call in calls {
+        answer(call).await.unwrap();
+    }
+    assert_eq!(scene.batch.batches(), [vec![1], vec![2, 3], vec![4, 5]]);
+}
+
+#[tokio::test]
+async fn what_is_about_the_same_thing_as_a_batch_under_way_waits_for_it_however_much_waits_behind() {
+    let scene = beside_each_other();
+    let calls = scene.submit_all(&[1, 1, 6, 8]).await;
+    assert_eq!(scene.batch.batches(), [vec![1]]);
+    scene.batch.let_go(100);
+    for call in calls {
+        answer(call).await.unwrap();
+    }
+    assert_eq!(scene.batch.batches(), [vec![1], vec![1, 6], vec![8]]);
 }

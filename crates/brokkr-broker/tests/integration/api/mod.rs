@@ -14,6 +14,7 @@ mod generators;
 mod health;
 mod idempotency;
 mod nonsense;
+mod offers;
 mod openapi;
 mod output;
 mod paging;

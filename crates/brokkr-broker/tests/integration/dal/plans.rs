@@ -23,6 +23,8 @@ const TWENTY: Spread = Spread {
 };
 /// Every order on the same two.
 const HOT: Spread = Spread { labels: 2, routes: 2 };
+/// Every order on the same one.
+const ONE: Spread = Spread { labels: 1, routes: 1 };
 /// Ten orders on each.
 const WIDE: Spread = Spread {
     labels: 10_000,
@@ -137,7 +139,7 @@ async fn claims_and_lists_read_little(db: &Db, what: &str) {
 #[tokio::test]
 async fn claims_and_lists_read_a_few_rows_for_each_route_of_a_hundred_thousand_orders(
     #[values(Postgres, Sqlite)] backend: Backend,
-    #[values(TWENTY, HOT, WIDE)] spread: Spread,
+    #[values(TWENTY, HOT, ONE, WIDE)] spread: Spread,
 ) {
     let db = backlog(backend, spread).await;
     claims_and_lists_read_little(&db, "never analyzed").await;
