@@ -22,6 +22,10 @@ pub struct CreateWorkOrder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1000, default = 3)]
     pub max_retries: Option<i64>,
+    /// How many attempts may follow failures of the class `infrastructure` besides; these use up no other retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1000, default = 5)]
+    pub infrastructure_retries_max: Option<i64>,
     /// The base of the pause before a retry: retry n waits this times 2^n seconds, at most a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 86400, default = 60)]
@@ -68,6 +72,7 @@ impl KnownFields for CreateWorkOrder {
         "work_type",
         "yaml_content",
         "max_retries",
+        "infrastructure_retries_max",
         "backoff_seconds",
         "claim_timeout_seconds",
         "targeting",
@@ -251,4 +256,12 @@ pub struct WorkOrder {
     pub retry_of: Option<Uuid>,
     /// Who submitted it, such as `admin:<short>` or `generator:<id>`.
     pub submitted_by: String,
+    /// How many attempts may follow failures of the class `infrastructure`; these use up none of `max_retries`.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub infrastructure_retries_max: i64,
+    /// How many retries followed failures of the class `infrastructure` so far.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub infrastructure_retry_count: i64,
 }

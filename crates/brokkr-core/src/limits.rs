@@ -70,6 +70,10 @@ bounded! {
     MaxRetries(u32), "max_retries", 0..=1_000, default 3
 }
 bounded! {
+    /// How often an order may be tried again after failures around its work, which use up no other retry. 0 to 1,000.
+    InfrastructureRetriesMax(u32), "infrastructure_retries_max", 0..=1_000, default 5
+}
+bounded! {
     /// The base of the waiting time before a retry, in seconds. 0 to 86,400 (24 h, the cap of the waiting time itself).
     BackoffSeconds(u32), "backoff_seconds", 0..=86_400, default 60
 }

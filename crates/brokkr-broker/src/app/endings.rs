@@ -303,7 +303,7 @@ fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Time
         Event::Fail {
             attempt,
             class,
-            retryable: head.retry_on.retryable(report.retryable, class),
+            retry: head.retry_on.budget(report.retryable, class),
             now,
         }
     };

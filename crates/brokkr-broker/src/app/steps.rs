@@ -5,6 +5,7 @@
 
 use brokkr_core::ids::WorkOrderId;
 use brokkr_core::life::{AttemptEnding, Ending, Event, Life, State};
+use brokkr_core::retry::Budget;
 use brokkr_core::time::Timestamp;
 use serde_json::json;
 
@@ -85,10 +86,7 @@ impl<'a> Steps<'a> {
             after.attempt == head.attempt(),
             "no step but a claim makes an attempt"
         );
-        debug_assert!(
-            after.retry_count + after.lost_count <= after.policy.max_retries,
-            "no order cycles for ever"
-        );
+        debug_assert!(after.within_budgets(), "no order cycles for ever");
         let (id, attempt) = (head.id, head.attempt());
         match after.state {
             State::Ended(ending) => {
@@ -109,9 +107,15 @@ impl<'a> Steps<'a> {
             }
             State::RetryPending { not_before } => {
                 let last_error = report.message.clone().unwrap_or_else(|| UNKNOWN_ERROR.to_owned());
+                let before = head.life().infrastructure_retry_count;
                 self.retries.push(Retry {
                     id,
                     attempt,
+                    budget: if after.infrastructure_retry_count > before {
+                        Budget::Infrastructure
+                    } else {
+                        Budget::Retries
+                    },
                     not_before,
                     last_error,
                 });

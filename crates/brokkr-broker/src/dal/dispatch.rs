@@ -27,7 +27,8 @@ macro_rules! find_known {
               WHERE work_orders.id IN (SELECT input.id FROM input)
                 AND CASE work_orders.status
                     WHEN 'PENDING' THEN work_orders.start_by IS NULL OR work_orders.start_by >= $2
-                                        OR work_orders.retry_count + work_orders.lost_count > 0
+                                        OR work_orders.retry_count + work_orders.infrastructure_retry_count
+                                           + work_orders.lost_count > 0
                     ELSE FALSE END
               ORDER BY work_orders.id ",
             $lock

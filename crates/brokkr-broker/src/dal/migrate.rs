@@ -49,6 +49,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0003_routes.sql"),
         sqlite: include_str!("../../migrations/sqlite/0003_routes.sql"),
     },
+    Script {
+        version: 4,
+        description: "retry budgets",
+        postgres: include_str!("../../migrations/postgres/0004_retry_budgets.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0004_retry_budgets.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

@@ -52,7 +52,7 @@ macro_rules! beginning {
                 AND routes.priority = stretches.priority
                 AND routes.work_order_id > $2
                 AND (waiting.start_by IS NULL OR waiting.start_by >= $3
-                     OR waiting.retry_count + waiting.lost_count > 0) ",
+                     OR waiting.retry_count + waiting.infrastructure_retry_count + waiting.lost_count > 0) ",
             $of_type,
             " ORDER BY routes.work_order_id
               LIMIT $4"

@@ -52,6 +52,7 @@ macro_rules! next_due {
             "         WHERE status IN ('PENDING', 'SCHEDULED')
                         AND start_by IS NOT NULL
                         AND retry_count = 0
+                        AND infrastructure_retry_count = 0
                         AND lost_count = 0) AS start_by"
         )
     };
@@ -83,7 +84,7 @@ statements! {
         "sweeps.start_by_passed",
         "work_orders INDEXED BY work_orders_start_by",
         "status IN ('PENDING', 'SCHEDULED') AND start_by IS NOT NULL AND start_by < $1
-           AND retry_count = 0 AND lost_count = 0",
+           AND retry_count = 0 AND infrastructure_retry_count = 0 AND lost_count = 0",
         "start_by"
     );
 

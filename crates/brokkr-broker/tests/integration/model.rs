@@ -15,7 +15,8 @@ use brokkr_core::attempt::{Attempt, Lease};
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
 use brokkr_core::limits::{
-    BackoffSeconds, ClaimMax, ClaimTimeoutSeconds, LeaseSeconds, MaxRetries, Priority, WaitSeconds,
+    BackoffSeconds, ClaimMax, ClaimTimeoutSeconds, InfrastructureRetriesMax, LeaseSeconds, MaxRetries,
+    Priority, WaitSeconds,
 };
 use brokkr_core::names::WorkType;
 use brokkr_core::pak::Pak;
@@ -41,11 +42,17 @@ enum Act {
     Renew,
     Release,
     Succeed,
-    Fail { class: FailureClass, retryable: bool },
+    /// Whether it may be retried is said, or left to the class.
+    Fail {
+        class: FailureClass,
+        retryable: Option<bool>,
+    },
     Cancel,
     Delete,
     Retry,
-    Pass { seconds: u64 },
+    Pass {
+        seconds: u64,
+    },
 }
 
 /// What is done, and whether by the current attempt or by the one before it.
@@ -58,7 +65,9 @@ struct Step {
 fn step() -> impl Strategy<Value = Step> {
     let class = prop_oneof![
         Just(FailureClass::Infrastructure),
+        Just(FailureClass::Infrastructure),
         Just(FailureClass::Work),
+        Just(FailureClass::Refused),
         Just(FailureClass::Cancelled)
     ];
     let act = prop_oneof![
@@ -67,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Act::Renew),
         2 => Just(Act::Release),
         1 => Just(Act::Succeed),
-        4 => (class, any::<bool>()).prop_map(|(class, retryable)| Act::Fail { class, retryable }),
+        6 => (class, any::<Option<bool>>()).prop_map(|(class, retryable)| Act::Fail { class, retryable }),
         1 => Just(Act::Cancel),
         2 => Just(Act::Retry),
         1 => prop_oneof![4 => Just(Act::Renew), 1 => Just(Act::Delete)],
@@ -81,6 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Terms {
     delivery: Delivery,
     max_retries: u32,
+    infrastructure_retries_max: u32,
     backoff_seconds: u32,
     run_at: Option<u64>,
     start_by: Option<u64>,
@@ -90,10 +100,11 @@ fn terms() -> impl Strategy<Value = Terms> {
     let delivery = prop_oneof![3 => Just(Delivery::AtLeastOnce), 1 => Just(Delivery::AtMostOnce)];
     let run_at = prop::option::weighted(0.3, 0..100_u64);
     let start_by = prop::option::weighted(0.3, 100..300_u64);
-    (delivery, 0..4_u32, 0..40_u32, run_at, start_by).prop_map(
-        |(delivery, max_retries, backoff_seconds, run_at, start_by)| Terms {
+    (delivery, 0..4_u32, 0..3_u32, 0..40_u32, run_at, start_by).prop_map(
+        |(delivery, max_retries, infrastructure_retries_max, backoff_seconds, run_at, start_by)| Terms {
             delivery,
             max_retries,
+            infrastructure_retries_max,
             backoff_seconds,
             run_at,
             start_by,
@@ -140,6 +151,10 @@ impl Side {
             yaml_content: "a: 1".to_owned(),
             targeting: Targeting::new(vec![self.agent], vec![], vec![], 9).unwrap(),
             max_retries: MaxRetries::new(terms.max_retries.into()).unwrap(),
+            infrastructure_retries_max: InfrastructureRetriesMax::new(
+                terms.infrastructure_retries_max.into(),
+            )
+            .unwrap(),
             backoff_seconds: BackoffSeconds::new(terms.backoff_seconds.into()).unwrap(),
             claim_timeout_seconds: ClaimTimeoutSeconds::new(CLAIM_TIMEOUT).unwrap(),
             priority: Priority::default(),
@@ -217,7 +232,7 @@ impl Order<'_> {
                 .await
                 .is_ok(),
             Act::Fail { class, retryable } => app
-                .complete_work_order(&self.side.holder, report(false, Some(class), Some(retryable)))
+                .complete_work_order(&self.side.holder, report(false, Some(class), retryable))
                 .await
                 .is_ok(),
             Act::Cancel => app.cancel_work_order(&self.side.admin, id, None).await.is_ok(),
@@ -271,6 +286,7 @@ impl Order<'_> {
                 policy,
                 attempt: entry.attempt,
                 retry_count: entry.retries_attempted,
+                infrastructure_retry_count: entry.infrastructure_retries_attempted,
                 lost_count: entry.lost_count,
                 state: State::Ended(entry.ending),
             },
@@ -315,7 +331,7 @@ fn model(life: Life, act: Act, attempt: Attempt, now: Timestamp) -> Option<Life>
         Act::Fail { class, retryable } => Event::Fail {
             attempt,
             class: Some(class),
-            retryable,
+            retry: RetryOn::default().budget(retryable, Some(class)),
             now,
         },
         Act::Cancel => Event::Cancel,
@@ -366,6 +382,7 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
     let policy = Policy {
         delivery: terms.delivery,
         max_retries: terms.max_retries,
+        infrastructure_retries_max: terms.infrastructure_retries_max,
         backoff_seconds: terms.backoff_seconds,
         start_by: terms.start_by.map(|seconds| now.plus_seconds(seconds)),
     };

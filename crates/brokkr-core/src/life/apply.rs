@@ -1,6 +1,6 @@
 use super::{Delivery, Ending, Event, IllegalEvent, Life, Refusal, State};
 use crate::attempt::{Attempt, Lease};
-use crate::retry::{self, FailureClass};
+use crate::retry::{self, Budget, FailureClass};
 use crate::time::Timestamp;
 
 impl Life {
@@ -111,11 +111,11 @@ impl Life {
             Event::Fail {
                 attempt,
                 class,
-                retryable,
+                retry,
                 now,
             } => {
                 self.is_current(attempt)?;
-                Ok(self.failed(lease, class, retryable, now))
+                Ok(self.failed(lease, class, retry, now))
             }
             Event::LeasePassed { now } if lease.passed(now) => Ok(self.lost(lease)),
             Event::LeasePassed { .. } => Err(Refusal::TooEarly),
@@ -135,7 +135,13 @@ impl Life {
         }
     }
 
-    fn failed(self, lease: Lease, class: Option<FailureClass>, retryable: bool, now: Timestamp) -> Self {
+    fn failed(
+        self,
+        lease: Lease,
+        class: Option<FailureClass>,
+        retry: Option<Budget>,
+        now: Timestamp,
+    ) -> Self {
         if lease.cancel_requested {
             // Only the class says that the work was stopped. Any other failure happened by itself and stays one, but
             // somebody wants the order gone, so it is not tried again.
@@ -146,13 +152,20 @@ impl Life {
                 Ending::Failed
             });
         }
-        if !(retryable && self.retries_left()) {
-            return self.ended(Ending::Failed);
+        match retry.filter(|budget| self.retries_left(*budget)) {
+            Some(budget) => self.retried(budget, now),
+            None => self.ended(Ending::Failed),
         }
-        let retry_count = self.retry_count + 1;
-        let wait = retry::backoff_seconds(self.policy.backoff_seconds, retry_count);
+    }
+
+    fn retried(mut self, budget: Budget, now: Timestamp) -> Self {
+        let count = match budget {
+            Budget::Retries => &mut self.retry_count,
+            Budget::Infrastructure => &mut self.infrastructure_retry_count,
+        };
+        *count += 1;
+        let wait = retry::backoff_seconds(self.policy.backoff_seconds, *count);
         Self {
-            retry_count,
             state: State::RetryPending {
                 not_before: now.plus_seconds(wait),
             },
@@ -166,7 +179,7 @@ impl Life {
             return self.ended(Ending::Cancelled);
         }
         match self.policy.delivery {
-            Delivery::AtLeastOnce if self.retries_left() => Self {
+            Delivery::AtLeastOnce if self.retries_left(Budget::Retries) => Self {
                 lost_count: self.lost_count + 1,
                 ..self.waiting()
             },
@@ -201,7 +214,6 @@ impl Life {
     /// The start-by time is about orders that never ran. One that comes back after a failure or a loss did start, so to
     /// end it as expired would be untrue.
     fn too_late_to_start(&self, now: Timestamp) -> bool {
-        let never_started = self.retry_count == 0 && self.lost_count == 0;
-        never_started && self.policy.start_by.is_some_and(|start_by| start_by < now)
+        !self.started() && self.policy.start_by.is_some_and(|start_by| start_by < now)
     }
 }

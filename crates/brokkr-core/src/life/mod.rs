@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use crate::attempt::{Attempt, Lease};
 use crate::ids::AgentId;
-use crate::retry::{FailureClass, UnknownWord};
+use crate::retry::{Budget, FailureClass, UnknownWord};
 use crate::time::Timestamp;
 
 /// What happens when an attempt is lost, that is, when its outcome cannot be known.
@@ -168,6 +168,8 @@ pub struct Policy {
     pub delivery: Delivery,
     /// The most that failures and losses together may send the order back to the queue.
     pub max_retries: u32,
+    /// The most that failures around the work may send it back besides.
+    pub infrastructure_retries_max: u32,
     /// The base of the waiting time before a retry, in seconds.
     pub backoff_seconds: u32,
     /// The latest time at which the order may still start for the first time.
@@ -257,8 +259,8 @@ pub enum Event {
         attempt: Attempt,
         /// What made it fail, if that was said. `Cancelled` confirms a cancellation.
         class: Option<FailureClass>,
-        /// Whether it may be retried ([`crate::retry::RetryOn::retryable`] decides this).
-        retryable: bool,
+        /// What pays for a retry, if it is to be retried ([`crate::retry::RetryOn::budget`] decides this).
+        retry: Option<Budget>,
         /// When.
         now: Timestamp,
     },
@@ -314,6 +316,8 @@ pub struct Life {
     pub attempt: Attempt,
     /// How often a failure sent the order back to wait for a retry.
     pub retry_count: u32,
+    /// How often a failure around the work did, which the other count leaves out.
+    pub infrastructure_retry_count: u32,
     /// How often a lost attempt sent the order back to the queue.
     pub lost_count: u32,
     /// Where the order is.
@@ -360,14 +364,33 @@ impl Life {
             policy,
             attempt: Attempt::NONE,
             retry_count: 0,
+            infrastructure_retry_count: 0,
             lost_count: 0,
             state,
         }
     }
 
-    /// Whether failures and losses may send the order back once more.
+    /// Whether something that this budget pays for may send the order back once more. Losses are paid for by the retries.
     #[must_use]
-    pub fn retries_left(&self) -> bool {
-        self.retry_count.saturating_add(self.lost_count) < self.policy.max_retries
+    pub fn retries_left(&self, budget: Budget) -> bool {
+        match budget {
+            Budget::Retries => self.retry_count.saturating_add(self.lost_count) < self.policy.max_retries,
+            Budget::Infrastructure => {
+                self.infrastructure_retry_count < self.policy.infrastructure_retries_max
+            }
+        }
+    }
+
+    /// Whether both budgets are kept to, so that no order cycles for ever.
+    #[must_use]
+    pub fn within_budgets(&self) -> bool {
+        self.retry_count.saturating_add(self.lost_count) <= self.policy.max_retries
+            && self.infrastructure_retry_count <= self.policy.infrastructure_retries_max
+    }
+
+    /// Whether an attempt has run: it failed or was lost. One that was given back has not.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.retry_count > 0 || self.infrastructure_retry_count > 0 || self.lost_count > 0
     }
 }

@@ -3,7 +3,7 @@
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
-use brokkr_core::retry::FailureClass;
+use brokkr_core::retry::{Budget, FailureClass};
 use brokkr_core::time::Timestamp;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -18,6 +18,8 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 
 fn event() -> impl Strategy<Value = Event> {
     let class = proptest::option::of(proptest::sample::select(FailureClass::ALL.to_vec()));
+    let budgets = vec![Budget::Retries, Budget::Infrastructure];
+    let retry = proptest::option::of(proptest::sample::select(budgets));
     prop_oneof![
         4 => (0..3_u128, time(), time()).prop_map(|(agent, now, lease_expires_at)| Event::Claim {
             agent: AgentId::new(Uuid::from_u128(agent)),
@@ -27,8 +29,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (attempt(), time()).prop_map(|(attempt, lease_expires_at)| Event::Renew { attempt, lease_expires_at }),
         2 => attempt().prop_map(|attempt| Event::Release { attempt }),
         1 => attempt().prop_map(|attempt| Event::Succeed { attempt }),
-        4 => (attempt(), class, any::<bool>(), time())
-            .prop_map(|(attempt, class, retryable, now)| Event::Fail { attempt, class, retryable, now }),
+        4 => (attempt(), class, retry, time())
+            .prop_map(|(attempt, class, retry, now)| Event::Fail { attempt, class, retry, now }),
         3 => time().prop_map(|now| Event::LeasePassed { now }),
         1 => Just(Event::HolderRemoved),
         1 => Just(Event::Cancel),
@@ -39,18 +41,26 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    (any::<bool>(), 0..5_u32, 0..100_u32, proptest::option::of(time())).prop_map(
-        |(at_least_once, max_retries, backoff_seconds, start_by)| Policy {
-            delivery: if at_least_once {
-                Delivery::AtLeastOnce
-            } else {
-                Delivery::AtMostOnce
-            },
-            max_retries,
-            backoff_seconds,
-            start_by,
-        },
+    (
+        any::<bool>(),
+        0..5_u32,
+        0..4_u32,
+        0..100_u32,
+        proptest::option::of(time()),
     )
+        .prop_map(
+            |(at_least_once, max_retries, infrastructure_retries_max, backoff_seconds, start_by)| Policy {
+                delivery: if at_least_once {
+                    Delivery::AtLeastOnce
+                } else {
+                    Delivery::AtMostOnce
+                },
+                max_retries,
+                infrastructure_retries_max,
+                backoff_seconds,
+                start_by,
+            },
+        )
 }
 
 fn attempt_of(event: Event) -> Option<Attempt> {
@@ -107,8 +117,32 @@ proptest! {
     fn no_order_is_sent_back_more_often_than_its_retries_allow(
         policy in policy(), events in prop::collection::vec(event(), 0..80),
     ) {
-        live(policy, None, events, |_, _, after| {
+        let mut sent_back = 0;
+        live(policy, None, events, |_, event, after| {
             assert!(after.retry_count + after.lost_count <= policy.max_retries);
+            assert!(after.infrastructure_retry_count <= policy.infrastructure_retries_max);
+            let given_back = matches!(event, Event::Release { .. });
+            let waits = matches!(after.state, State::Pending | State::RetryPending { .. });
+            if waits && !given_back && !matches!(event, Event::Due { .. }) {
+                sent_back += 1;
+            }
+        });
+        assert!(sent_back <= policy.max_retries + policy.infrastructure_retries_max, "no order cycles for ever");
+    }
+
+    #[test]
+    fn a_retry_is_paid_for_by_one_budget_and_leaves_the_other_as_it_was(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        live(policy, None, events, |before, event, after| {
+            let counts = |life: Life| (life.retry_count, life.infrastructure_retry_count);
+            let (retries, infrastructure) = counts(before);
+            let expected = match (event, after.state) {
+                (Event::Fail { retry: Some(Budget::Retries), .. }, State::RetryPending { .. }) => (retries + 1, infrastructure),
+                (Event::Fail { retry: Some(Budget::Infrastructure), .. }, State::RetryPending { .. }) => (retries, infrastructure + 1),
+                _ => counts(before),
+            };
+            assert_eq!(counts(after), expected);
         });
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use brokkr_core::attempt::{Attempt, Lease};
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::{Delivery, Ending, Event, Life, Policy, Refusal, State};
-use brokkr_core::retry::FailureClass;
+use brokkr_core::retry::{Budget, FailureClass};
 use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
@@ -23,6 +23,7 @@ fn life(state: State) -> Life {
     let policy = Policy {
         delivery: Delivery::AtLeastOnce,
         max_retries: 3,
+        infrastructure_retries_max: 5,
         backoff_seconds: 60,
         start_by: None,
     };
@@ -30,6 +31,7 @@ fn life(state: State) -> Life {
         policy,
         attempt: CURRENT,
         retry_count: 0,
+        infrastructure_retry_count: 0,
         lost_count: 0,
         state,
     }
@@ -50,6 +52,10 @@ fn lives() -> Vec<(&'static str, Life)> {
     let overdue_cancelling = life(claimed(EARLIER, true));
     let no_retries = Policy {
         max_retries: 0,
+        ..running.policy
+    };
+    let no_infrastructure_retries = Policy {
+        infrastructure_retries_max: 0,
         ..running.policy
     };
     let once = Policy {
@@ -93,6 +99,13 @@ fn lives() -> Vec<(&'static str, Life)> {
                 ..running
             },
         ),
+        (
+            "CLAIMED, no infrastructure retry left",
+            Life {
+                policy: no_infrastructure_retries,
+                ..running
+            },
+        ),
         ("CLAIMED, cancel requested", cancelling),
         ("CLAIMED, lease passed", overdue),
         (
@@ -126,10 +139,10 @@ fn lives() -> Vec<(&'static str, Life)> {
 
 fn events() -> Vec<(&'static str, Event)> {
     let stale = Attempt::new(1);
-    let fail = |class, retryable| Event::Fail {
+    let fail = |class, retry| Event::Fail {
         attempt: CURRENT,
         class: Some(class),
-        retryable,
+        retry,
         now: NOW,
     };
     vec![
@@ -159,15 +172,19 @@ fn events() -> Vec<(&'static str, Event)> {
         ("release, stale attempt", Event::Release { attempt: stale }),
         ("succeed", Event::Succeed { attempt: CURRENT }),
         ("succeed, stale attempt", Event::Succeed { attempt: stale }),
-        ("fail, retryable", fail(FailureClass::Infrastructure, true)),
-        ("fail, final", fail(FailureClass::Work, false)),
-        ("fail, cancelled", fail(FailureClass::Cancelled, false)),
+        ("fail, retryable", fail(FailureClass::Work, Some(Budget::Retries))),
+        (
+            "fail, infrastructure",
+            fail(FailureClass::Infrastructure, Some(Budget::Infrastructure)),
+        ),
+        ("fail, final", fail(FailureClass::Work, None)),
+        ("fail, cancelled", fail(FailureClass::Cancelled, None)),
         (
             "fail, stale attempt",
             Event::Fail {
                 attempt: stale,
                 class: Some(FailureClass::Work),
-                retryable: true,
+                retry: Some(Budget::Retries),
                 now: NOW,
             },
         ),
@@ -187,6 +204,9 @@ fn describe(before: Life, after: Life) -> String {
     }
     if after.retry_count != before.retry_count {
         text += ", retry_count + 1";
+    }
+    if after.infrastructure_retry_count != before.infrastructure_retry_count {
+        text += ", infrastructure_retry_count + 1";
     }
     if after.lost_count != before.lost_count {
         text += ", lost_count + 1";

@@ -6,7 +6,8 @@ use brokkr_api::{
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::Delivery;
 use brokkr_core::limits::{
-    BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, MaxRetries, OutOfBounds, Priority,
+    BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, InfrastructureRetriesMax, MaxRetries, OutOfBounds,
+    Priority,
 };
 use brokkr_core::names::{AnnotationKey, AnnotationValue, Label, NameError, WorkType};
 use brokkr_core::retry::{FailureClass, RetryOn};
@@ -31,6 +32,10 @@ pub(super) fn submission(request: CreateWorkOrder, limits: &Limits) -> Result<Su
         work_type: WorkType::parse(request.work_type).map_err(name)?,
         yaml_content: request.yaml_content,
         max_retries: bounded(request.max_retries, MaxRetries::new)?,
+        infrastructure_retries_max: bounded(
+            request.infrastructure_retries_max,
+            InfrastructureRetriesMax::new,
+        )?,
         backoff_seconds: bounded(request.backoff_seconds, BackoffSeconds::new)?,
         claim_timeout_seconds: bounded(request.claim_timeout_seconds, ClaimTimeoutSeconds::new)?,
         priority: bounded(request.priority, Priority::new)?,

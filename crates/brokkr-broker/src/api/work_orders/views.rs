@@ -126,6 +126,8 @@ impl From<QueuedOrder> for WireOrder {
             metadata: order.metadata,
             retry_of: head.retry_of.map(WorkOrderId::as_uuid),
             submitted_by: head.submitted_by,
+            infrastructure_retries_max: life.policy.infrastructure_retries_max.into(),
+            infrastructure_retry_count: life.infrastructure_retry_count.into(),
         }
     }
 }
@@ -162,6 +164,8 @@ impl From<LogEntry> for WireOrder {
             metadata: entry.metadata,
             retry_of: entry.retry_of.map(WorkOrderId::as_uuid),
             submitted_by: entry.submitted_by,
+            infrastructure_retries_max: entry.policy.infrastructure_retries_max.into(),
+            infrastructure_retry_count: entry.infrastructure_retries_attempted.into(),
         }
     }
 }
@@ -195,6 +199,7 @@ impl From<LogEntry> for WorkOrderLog {
             result: entry.report.result.as_deref().map(json),
             lost_count: entry.lost_count.into(),
             retry_of: entry.retry_of.map(WorkOrderId::as_uuid),
+            infrastructure_retries_attempted: entry.infrastructure_retries_attempted.into(),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::{Delivery, Policy};
-use brokkr_core::limits::{BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, MaxRetries, Priority};
+use brokkr_core::limits::{
+    BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, InfrastructureRetriesMax, MaxRetries, Priority,
+};
 use brokkr_core::names::WorkType;
 use brokkr_core::retry::RetryOn;
 use brokkr_core::routing::Targeting;
@@ -35,6 +37,8 @@ pub struct Submission {
     pub targeting: Targeting,
     /// How often failures and losses may send it back.
     pub max_retries: MaxRetries,
+    /// How often failures around the work may send it back besides.
+    pub infrastructure_retries_max: InfrastructureRetriesMax,
     /// The base of the pause before a retry.
     pub backoff_seconds: BackoffSeconds,
     /// How long a claim by id holds, and the most that a lease may ask for.
@@ -233,6 +237,7 @@ impl App {
             policy: Policy {
                 delivery: submission.delivery,
                 max_retries: submission.max_retries.get(),
+                infrastructure_retries_max: submission.infrastructure_retries_max.get(),
                 backoff_seconds: submission.backoff_seconds.get(),
                 start_by: submission.start_by,
             },

@@ -26,7 +26,8 @@ macro_rules! head_columns {
          work_orders.claimed_at, work_orders.claim_instance_id, work_orders.lease_expires_at,
          work_orders.cancel_requested_at, work_orders.cancel_reason, work_orders.deadline_seconds,
          work_orders.start_by, work_orders.run_at, work_orders.retry_on, work_orders.retry_of,
-         work_orders.submitted_by, work_orders.traceparent"
+         work_orders.submitted_by, work_orders.traceparent, work_orders.infrastructure_retries_max,
+         work_orders.infrastructure_retry_count"
     };
 }
 
@@ -332,11 +333,13 @@ fn life(row: &Row, claim: Option<&Claim>) -> Result<Life, DalError> {
         policy: Policy {
             delivery: row.get("delivery")?,
             max_retries: row.get("max_retries")?,
+            infrastructure_retries_max: row.get("infrastructure_retries_max")?,
             backoff_seconds: row.get("backoff_seconds")?,
             start_by: row.get("start_by")?,
         },
         attempt: row.get("attempt")?,
         retry_count: row.get("retry_count")?,
+        infrastructure_retry_count: row.get("infrastructure_retry_count")?,
         lost_count: row.get("lost_count")?,
         state,
     })

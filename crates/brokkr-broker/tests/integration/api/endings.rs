@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use brokkr_api::{
-    AttemptEnding, Complete, Ending, EndingItem, EndingsRequest, FailureClass, WorkOrder, WorkOrderStatus,
+    AttemptEnding, Complete, Ending, EndingItem, EndingsRequest, FailureClass, ListPending, WorkOrder,
+    WorkOrderStatus,
 };
 use brokkr_client::CompleteOutcome;
 use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
@@ -101,12 +102,13 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
         .work_order()
         .for_agent(&agent)
         .max_retries(2)
+        .retry_on([FailureClass::Work])
         .backoff_seconds(10)
         .create()
         .await;
     for (retry, pause) in [(1, 20), (2, 40)] {
         let claim = agent.claim(&order).await.unwrap();
-        let outcome = agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+        let outcome = agent.fail(&claim, FailureClass::Work).await.unwrap();
         assert_eq!(outcome, CompleteOutcome::RetryScheduled);
         let waiting = broker.admin().work_order(order.id).await.unwrap();
         assert_eq!(
@@ -117,7 +119,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
             waiting.next_retry_after.unwrap().to_string(),
             broker.now().plus_seconds(pause).to_string()
         );
-        assert_eq!(waiting.last_error.as_deref(), Some("failed: infrastructure"));
+        assert_eq!(waiting.last_error.as_deref(), Some("failed: work"));
         assert_eq!((waiting.claimed_by, waiting.lease_expires_at), (None, None));
         broker.advance(Duration::from_secs(pause - 1)).await;
         assert_eq!(code(agent.claim(&order).await), "work_order_not_claimable");
@@ -130,8 +132,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
         assert!(due.last_error.is_some());
     }
     let claim = agent.claim(&order).await.unwrap();
-    let CompleteOutcome::Ended(entry) = agent.fail(&claim, FailureClass::Infrastructure).await.unwrap()
-    else {
+    let CompleteOutcome::Ended(entry) = agent.fail(&claim, FailureClass::Work).await.unwrap() else {
         panic!("no retry is left")
     };
     assert_eq!(
@@ -153,6 +154,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
 #[case(json!({"success": false}), 202)]
 #[case(json!({"success": false, "retryable": true, "class": "work"}), 202)]
 #[case(json!({"success": false, "retryable": false, "class": "infrastructure"}), 200)]
+#[case(json!({"success": false, "retryable": true, "class": "refused"}), 200)]
 #[case(json!({"success": false, "class": "infrastructure"}), 202)]
 #[case(json!({"success": false, "class": "work"}), 200)]
 #[case(json!({"success": false, "class": "refused"}), 200)]
@@ -170,6 +172,88 @@ async fn whether_a_failure_is_tried_again_is_said_or_follows_from_its_class(
     if status == 202 {
         assert_eq!(answer.json(), json!({"status": "retry_scheduled"}));
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn failures_around_the_work_are_retried_from_a_budget_of_their_own(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .max_retries(1)
+        .infrastructure_retries_max(2)
+        .backoff_seconds(10)
+        .create()
+        .await;
+    let shown = async || broker.admin().work_order(order.id).await.unwrap();
+    let fail = async |report: Complete| {
+        let claim = agent.claim(&order).await.unwrap();
+        agent.complete(&claim, report).await.unwrap()
+    };
+    let around = || Complete {
+        class: Some(FailureClass::Infrastructure),
+        ..Complete::default()
+    };
+    // A client of the plain contract says no class.
+    let plain = || Complete {
+        retryable: Some(true),
+        ..Complete::default()
+    };
+
+    for (report, counts, pause) in [
+        (around(), (0, 1), 20),
+        (plain(), (1, 1), 20),
+        (around(), (1, 2), 40),
+    ] {
+        assert_eq!(fail(report).await, CompleteOutcome::RetryScheduled);
+        let waiting = shown().await;
+        assert_eq!((waiting.retry_count, waiting.infrastructure_retry_count), counts);
+        assert_eq!(
+            waiting.next_retry_after.unwrap().to_string(),
+            broker.now().plus_seconds(pause).to_string()
+        );
+        broker.advance(Duration::from_secs(pause)).await;
+    }
+    let CompleteOutcome::Ended(entry) = fail(around()).await else {
+        panic!("no retry is left")
+    };
+    assert_eq!((entry.ending, entry.attempt), (Ending::Failed, 4));
+    assert_eq!(
+        (entry.retries_attempted, entry.infrastructure_retries_attempted),
+        (1, 2)
+    );
+    let (status, max) = (shown().await.status, shown().await.infrastructure_retries_max);
+    assert_eq!((status, max), (WorkOrderStatus::Failed, 2));
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_order_that_failed_around_its_work_has_started_and_does_not_expire(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker
+        .work_order()
+        .for_agent(&agent)
+        .start_by(broker.now().plus_seconds(5))
+        .backoff_seconds(30)
+        .create()
+        .await;
+    let claim = agent.claim(&order).await.unwrap();
+    agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+    broker.advance(Duration::from_secs(60)).await;
+    let pending = agent
+        .client
+        .pending_work_orders(agent.id, &ListPending::default())
+        .await
+        .unwrap();
+    assert_eq!(pending.items.len(), 1);
+    assert_eq!(agent.claim_next(1).await.unwrap().len(), 1);
 }
 
 #[rstest]

@@ -49,13 +49,14 @@ async fn losses_and_failures_together_use_up_the_retries(
         .work_order()
         .for_agent(&agent)
         .max_retries(2)
+        .retry_on([FailureClass::Work])
         .backoff_seconds(0)
         .create()
         .await;
     next(&agent).await;
     broker.advance(LEASE).await;
     let claim = next(&agent).await;
-    agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+    agent.fail(&claim, FailureClass::Work).await.unwrap();
     broker.sweep().await;
     next(&agent).await;
     broker.advance(LEASE).await;
@@ -213,14 +214,22 @@ async fn a_claim_that_is_taken_back_leaves_the_last_error_and_the_retries_as_the
     agent.fail(&failed, FailureClass::Infrastructure).await.unwrap();
     broker.advance(SECOND * 2).await;
     let before = shown(&broker, &order).await;
-    assert_eq!((before.retry_count, before.next_retry_after), (1, None));
+    assert_eq!(
+        (before.infrastructure_retry_count, before.next_retry_after),
+        (1, None)
+    );
     next(&agent).await;
     broker.advance(LEASE).await;
 
     let after = shown(&broker, &order).await;
     assert_eq!(
-        (after.status, after.retry_count, after.lost_count),
-        (WorkOrderStatus::Pending, 1, 1)
+        (
+            after.status,
+            after.infrastructure_retry_count,
+            after.retry_count,
+            after.lost_count
+        ),
+        (WorkOrderStatus::Pending, 1, 0, 1)
     );
     assert_eq!(
         (&after.last_error, after.last_error_at),

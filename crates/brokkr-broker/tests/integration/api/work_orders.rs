@@ -59,6 +59,10 @@ async fn an_order_that_says_only_what_it_must_gets_the_contracts_defaults(
         (3, 60, 3_600)
     );
     assert_eq!(
+        (order.infrastructure_retries_max, order.infrastructure_retry_count),
+        (5, 0)
+    );
+    assert_eq!(
         (order.retry_count, order.lost_count, order.attempt, order.priority),
         (0, 0, 0, 0)
     );
@@ -82,6 +86,7 @@ async fn everything_that_an_order_says_comes_back(
         .label("gpu")
         .annotation("zone", "eu")
         .max_retries(0)
+        .infrastructure_retries_max(3)
         .backoff_seconds(7)
         .claim_timeout_seconds(11)
         .priority(-100)
@@ -104,6 +109,7 @@ async fn everything_that_an_order_says_comes_back(
         ),
         (0, 7, 11)
     );
+    assert_eq!(order.infrastructure_retries_max, 3);
     assert_eq!(
         (order.priority, order.deadline_seconds, order.delivery),
         (-100, Some(13), Delivery::AtMostOnce)
@@ -146,6 +152,7 @@ async fn an_order_for_nobody_is_refused_before_anything_else_is_looked_at(
 #[case(json!({"yaml_content": "a: [1, 2"}))]
 #[case(json!({"yaml_content": "[".repeat(1_000)}))]
 #[case(json!({"max_retries": -1}))]
+#[case(json!({"infrastructure_retries_max": 1_001}))]
 #[case(json!({"max_retries": i64::MAX}))]
 #[case(json!({"backoff_seconds": -1}))]
 #[case(json!({"claim_timeout_seconds": 0}))]
@@ -813,6 +820,7 @@ async fn an_optional_null_is_as_good_as_nothing(
     let mut nulls = json!({"targeting": targeting});
     for name in [
         "max_retries",
+        "infrastructure_retries_max",
         "backoff_seconds",
         "claim_timeout_seconds",
         "target_agent_ids",

@@ -53,7 +53,7 @@ async fn ended(backend: Backend) -> Queue {
             Event::Fail {
                 attempt: FIRST,
                 class,
-                retryable: false,
+                retry: None,
                 now: at(30),
             },
         )

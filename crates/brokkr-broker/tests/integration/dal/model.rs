@@ -7,7 +7,7 @@ use brokkr_broker::dal::work_orders::{NewOrder, QueueStatus};
 use brokkr_broker::dal::{Tx, claims, sweeps};
 use brokkr_core::attempt::Attempt;
 use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Life, Policy};
-use brokkr_core::retry::FailureClass;
+use brokkr_core::retry::{Budget, FailureClass};
 use brokkr_core::time::Timestamp;
 use brokkr_testkit::Backend;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ enum Act {
     Renew,
     Release,
     Succeed,
-    Fail { cancelled: bool, retryable: bool },
+    Fail { cancelled: bool, retry: Option<Budget> },
     LeasePassed,
     HolderRemoved,
     Cancel,
@@ -50,13 +50,21 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Renew),
         2 => Just(Act::Release),
         1 => Just(Act::Succeed),
-        4 => any::<(bool, bool)>().prop_map(|(cancelled, retryable)| Act::Fail { cancelled, retryable }),
+        6 => (any::<bool>(), retry()).prop_map(|(cancelled, retry)| Act::Fail { cancelled, retry }),
         3 => Just(Act::LeasePassed),
         1 => Just(Act::HolderRemoved),
         1 => Just(Act::Cancel),
         1 => Just(Act::StartByPassed),
         4 => Just(Act::Due),
         1 => prop_oneof![9 => Just(Act::Renew), 1 => Just(Act::Delete)],
+    ]
+}
+
+fn retry() -> impl Strategy<Value = Option<Budget>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Budget::Retries)),
+        Just(Some(Budget::Infrastructure))
     ]
 }
 
@@ -68,10 +76,11 @@ fn step() -> impl Strategy<Value = Step> {
 fn policy() -> impl Strategy<Value = Policy> {
     let delivery = prop_oneof![3 => Just(Delivery::AtLeastOnce), 1 => Just(Delivery::AtMostOnce)];
     let start_by = prop::option::weighted(0.3, 0..300_u64);
-    (delivery, 0..4_u32, 0..100_u32, start_by).prop_map(
-        |(delivery, max_retries, backoff_seconds, start_by)| Policy {
+    (delivery, 0..4_u32, 0..3_u32, 0..100_u32, start_by).prop_map(
+        |(delivery, max_retries, infrastructure_retries_max, backoff_seconds, start_by)| Policy {
             delivery,
             max_retries,
+            infrastructure_retries_max,
             backoff_seconds,
             start_by: start_by.map(at),
         },
@@ -96,7 +105,7 @@ fn event(step: Step, life: Life, now: Timestamp) -> Event {
         },
         Act::Release => Event::Release { attempt },
         Act::Succeed => Event::Succeed { attempt },
-        Act::Fail { cancelled, retryable } => {
+        Act::Fail { cancelled, retry } => {
             let class = if cancelled {
                 FailureClass::Cancelled
             } else {
@@ -105,7 +114,7 @@ fn event(step: Step, life: Life, now: Timestamp) -> Event {
             Event::Fail {
                 attempt,
                 class: Some(class),
-                retryable,
+                retry,
                 now,
             }
         }
@@ -148,10 +157,11 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
             );
         }
         Event::Succeed { attempt } => log_nothing(tx, number, QueueStatus::Claimed, attempt, now).await,
-        Event::Fail { attempt, .. } => {
+        Event::Fail { attempt, retry, .. } => {
             let retry = Retry {
                 id,
                 attempt,
+                budget: retry.unwrap_or(Budget::Retries),
                 not_before: now,
                 last_error: String::new(),
             };

@@ -37,6 +37,10 @@ pub(crate) struct OrderArgs {
     #[arg(long, value_name = "NUMBER", help_heading = "How to run it")]
     max_retries: Option<i64>,
 
+    /// How many attempts may follow failures around the work besides, such as a node that went away [broker's default: 5]
+    #[arg(long, value_name = "NUMBER", help_heading = "How to run it")]
+    infrastructure_retries: Option<i64>,
+
     /// The base of the pause before a retry, which doubles each time [broker's default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "How to run it")]
     backoff: Option<Duration>,
@@ -142,6 +146,7 @@ impl OrderArgs {
             work_type: document.work_type.clone(),
             yaml_content: document.yaml.clone(),
             max_retries: self.max_retries,
+            infrastructure_retries_max: self.infrastructure_retries,
             backoff_seconds: self.backoff.map(seconds),
             targeting: Some(targeting),
             priority: self.priority,

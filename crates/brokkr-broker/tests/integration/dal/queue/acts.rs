@@ -9,6 +9,7 @@ use brokkr_broker::dal::work_orders::{self, ListFilter, OrderHead};
 use brokkr_broker::dal::{Sql, Tx, Value, claims, pending, sweeps};
 use brokkr_core::attempt::Attempt;
 use brokkr_core::life::{AttemptEnding, Ending, Event, IllegalEvent, Life, State};
+use brokkr_core::retry::Budget;
 use brokkr_core::routing::{Route, Targeting};
 use brokkr_core::time::Timestamp;
 
@@ -29,10 +30,16 @@ impl Queue {
 
     /// Tries to send an order to wait for a retry, without asking the model.
     pub(in crate::dal) async fn retry(&self, order: u64, attempt: u32) -> bool {
+        self.retry_of(order, attempt, Budget::Retries).await
+    }
+
+    /// As [`Queue::retry`], paid for by this budget.
+    pub(in crate::dal) async fn retry_of(&self, order: u64, attempt: u32, budget: Budget) -> bool {
         let (id, attempt) = (id(order), Attempt::new(attempt));
         let retry = Retry {
             id,
             attempt,
+            budget,
             not_before: at(30),
             last_error: "it broke".to_owned(),
         };
@@ -205,9 +212,15 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
             );
         }
         (_, State::RetryPending { not_before }) => {
+            let around = next.infrastructure_retry_count > head.life().infrastructure_retry_count;
             let retry = Retry {
                 id,
                 attempt,
+                budget: if around {
+                    Budget::Infrastructure
+                } else {
+                    Budget::Retries
+                },
                 not_before,
                 last_error: "it broke".to_owned(),
             };

@@ -23,7 +23,7 @@ pub(in crate::dal) fn id(order: u64) -> WorkOrderId {
     WorkOrderId::new(Uuid::from_u128(u128::from(order)))
 }
 
-/// An order of type `command` for agent 1, with three retries.
+/// An order of type `command` for agent 1, with three retries, and five for what happens around the work.
 pub(in crate::dal) fn order(number: u64) -> NewOrder {
     NewOrder {
         id: id(number),
@@ -34,6 +34,7 @@ pub(in crate::dal) fn order(number: u64) -> NewOrder {
         policy: Policy {
             delivery: Delivery::AtLeastOnce,
             max_retries: 3,
+            infrastructure_retries_max: 5,
             backoff_seconds: 60,
             start_by: None,
         },
