@@ -16,8 +16,9 @@ use crate::api::{self, LinkTrace};
 use crate::app::App;
 use crate::app::database_clock::{ClockError, DatabaseClock};
 use crate::app::random::{Random, SystemRandom};
+use crate::app::restore::Restored;
 use crate::app::startup::FirstAdminError;
-use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, TlsConfig};
+use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, Limits, TlsConfig};
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
@@ -97,6 +98,19 @@ pub enum StartError {
 pub struct Broker;
 
 impl Broker {
+    /// Does what is to be done once the database was restored from a backup ([`App::restored`]), before any broker serves it.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was changed then.
+    pub async fn restored(db: &Db) -> Result<Restored, StartError> {
+        let clock = Arc::new(DatabaseClock::start(db).await?);
+        let random = Surroundings::default().random;
+        App::new(db.clone(), clock, random, Limits::default())
+            .restored()
+            .await
+            .map_err(StartError::Database)
+    }
+
     /// Opens the database, brings its schema up to date, makes the first administrator's key if none works, and serves.
     /// With TLS, the process must have chosen its crypto provider before.
     ///

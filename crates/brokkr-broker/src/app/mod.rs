@@ -26,6 +26,7 @@ pub mod nudges;
 pub mod output;
 pub mod random;
 pub mod renewals;
+pub mod restore;
 pub mod retention;
 pub mod startup;
 mod steps;

@@ -179,7 +179,7 @@ impl App {
         }
     }
 
-    async fn step_all(
+    pub(super) async fn step_all(
         &self,
         tx: &mut Tx,
         actor: Actor<'_>,
@@ -219,6 +219,9 @@ fn message(event: Event) -> Option<&'static str> {
     match event {
         Event::LeasePassed { .. } => Some("The lease passed without a word from the agent."),
         Event::HolderRemoved => Some("The agent was deleted."),
+        Event::Restored => {
+            Some("The database was restored from a backup, so what became of the attempt is not known.")
+        }
         Event::StartByPassed { .. } => Some("It was not started in time."),
         _ => None,
     }

@@ -43,7 +43,9 @@ macro_rules! assign {
         concat!(
             "UPDATE work_orders
                 SET status = 'CLAIMED',
-                    attempt = work_orders.attempt + 1,
+                    attempt = 1 + CASE WHEN work_orders.attempt < (SELECT MAX(epoch) FROM restores)
+                                       THEN (SELECT MAX(epoch) FROM restores)
+                                       ELSE work_orders.attempt END,
                     claimed_by = given.agent_id,
                     claimed_at = $2,
                     claim_instance_id = given.instance_id,

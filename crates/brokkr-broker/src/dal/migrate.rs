@@ -55,6 +55,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0004_retry_budgets.sql"),
         sqlite: include_str!("../../migrations/sqlite/0004_retry_budgets.sql"),
     },
+    Script {
+        version: 5,
+        description: "restores",
+        postgres: include_str!("../../migrations/postgres/0005_restores.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_restores.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

@@ -24,6 +24,7 @@ pub mod output;
 pub mod pending;
 pub mod queue_depth;
 pub mod renewals;
+pub mod restores;
 pub mod routes;
 mod row;
 mod sql;

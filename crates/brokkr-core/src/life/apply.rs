@@ -24,6 +24,7 @@ impl Life {
                     agent,
                     now,
                     lease_expires_at,
+                    epoch,
                 },
             ) => {
                 if self.too_late_to_start(now) {
@@ -35,7 +36,7 @@ impl Life {
                     cancel_requested: false,
                 };
                 Ok(Self {
-                    attempt: self.attempt.next(),
+                    attempt: self.attempt.next_in(epoch),
                     state: State::Claimed(lease),
                     ..self
                 })
@@ -119,7 +120,7 @@ impl Life {
             }
             Event::LeasePassed { now } if lease.passed(now) => Ok(self.lost(lease)),
             Event::LeasePassed { .. } => Err(Refusal::TooEarly),
-            Event::HolderRemoved => Ok(self.lost(lease)),
+            Event::HolderRemoved | Event::Restored => Ok(self.lost(lease)),
             Event::Cancel => Ok(Self {
                 state: State::Claimed(Lease {
                     cancel_requested: true,

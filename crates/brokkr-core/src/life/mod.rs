@@ -8,7 +8,7 @@ mod apply;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::attempt::{Attempt, Lease};
+use crate::attempt::{Attempt, Epoch, Lease};
 use crate::ids::AgentId;
 use crate::retry::{Budget, FailureClass, UnknownWord};
 use crate::time::Timestamp;
@@ -235,6 +235,8 @@ pub enum Event {
         now: Timestamp,
         /// Until when the claim holds unless it is renewed.
         lease_expires_at: Timestamp,
+        /// What the new attempt is numbered above.
+        epoch: Epoch,
     },
     /// The holder asks for more time.
     Renew {
@@ -271,6 +273,8 @@ pub enum Event {
     },
     /// The holder was removed; whether its work still runs cannot be known.
     HolderRemoved,
+    /// The database was restored from a backup; what became of the attempt since that was taken cannot be known.
+    Restored,
     /// Somebody asks for the order to be cancelled.
     Cancel,
     /// The start-by time is looked at, to see whether it has passed.
@@ -299,6 +303,7 @@ impl Event {
             Self::Fail { .. } => "fail",
             Self::LeasePassed { .. } => "lease passed",
             Self::HolderRemoved => "holder removed",
+            Self::Restored => "restored",
             Self::Cancel => "cancel",
             Self::StartByPassed { .. } => "start-by passed",
             Self::Due { .. } => "due",

@@ -1,6 +1,6 @@
 //! The invariants of an order's life, over random sequences of events.
 
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
 use brokkr_core::retry::{Budget, FailureClass};
@@ -13,7 +13,11 @@ fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
-    (0..8_u32).prop_map(Attempt::new)
+    prop_oneof![0..8_i64, 1_000..1_008_i64].prop_map(Attempt::new)
+}
+
+fn epoch() -> impl Strategy<Value = Epoch> {
+    prop_oneof![3 => Just(Epoch::FIRST), 1 => Just(Epoch::new(1_000))]
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -21,10 +25,11 @@ fn event() -> impl Strategy<Value = Event> {
     let budgets = vec![Budget::Retries, Budget::Infrastructure];
     let retry = proptest::option::of(proptest::sample::select(budgets));
     prop_oneof![
-        4 => (0..3_u128, time(), time()).prop_map(|(agent, now, lease_expires_at)| Event::Claim {
+        4 => (0..3_u128, time(), time(), epoch()).prop_map(|(agent, now, lease_expires_at, epoch)| Event::Claim {
             agent: AgentId::new(Uuid::from_u128(agent)),
             now,
             lease_expires_at,
+            epoch,
         }),
         2 => (attempt(), time()).prop_map(|(attempt, lease_expires_at)| Event::Renew { attempt, lease_expires_at }),
         2 => attempt().prop_map(|attempt| Event::Release { attempt }),
@@ -33,6 +38,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(attempt, class, retry, now)| Event::Fail { attempt, class, retry, now }),
         3 => time().prop_map(|now| Event::LeasePassed { now }),
         1 => Just(Event::HolderRemoved),
+        1 => Just(Event::Restored),
         1 => Just(Event::Cancel),
         1 => time().prop_map(|now| Event::StartByPassed { now }),
         3 => time().prop_map(|now| Event::Due { now }),
@@ -95,9 +101,11 @@ proptest! {
         policy in policy(), run_at in proptest::option::of(time()), events in prop::collection::vec(event(), 0..80),
     ) {
         live(policy, run_at, events, |before, event, after| {
-            let claim = matches!(event, Event::Claim { .. });
-            let expected = if claim { before.attempt.next() } else { before.attempt };
-            assert_eq!(after.attempt, expected);
+            if let Event::Claim { epoch, .. } = event {
+                assert!(before.attempt < after.attempt && epoch.number() < after.attempt.number());
+            } else {
+                assert_eq!(after.attempt, before.attempt);
+            }
         });
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use brokkr_core::attempt::{Attempt, Lease};
+use brokkr_core::attempt::{Attempt, Epoch, Lease};
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::{Delivery, Ending, Event, Life, Policy, Refusal, State};
 use brokkr_core::retry::{Budget, FailureClass};
@@ -152,6 +152,7 @@ fn events() -> Vec<(&'static str, Event)> {
                 agent: agent(),
                 now: NOW,
                 lease_expires_at: LATER,
+                epoch: Epoch::FIRST,
             },
         ),
         (
@@ -190,6 +191,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ),
         ("lease passed", Event::LeasePassed { now: NOW }),
         ("holder removed", Event::HolderRemoved),
+        ("restored", Event::Restored),
         ("cancel", Event::Cancel),
         ("start-by passed", Event::StartByPassed { now: NOW }),
         ("due", Event::Due { now: NOW }),
@@ -259,6 +261,34 @@ fn table() -> String {
 #[test]
 fn the_transition_table_is_as_reviewed() {
     insta::assert_snapshot!(table());
+}
+
+#[test]
+fn after_a_restoration_the_reports_of_every_earlier_attempt_are_stale() {
+    let restored = life(claimed(LATER, false))
+        .apply(Event::Restored)
+        .expect("it is held");
+    let claim = Event::Claim {
+        agent: agent(),
+        now: NOW,
+        lease_expires_at: LATER,
+        epoch: Epoch::FIRST.raised(NOW),
+    };
+    let claimed_again = restored.apply(claim).expect("it waits");
+    // The backup knows the attempt 2; those up to 5 were made after it was taken.
+    for number in 1..=5 {
+        for after in [restored, claimed_again] {
+            let report = Event::Succeed {
+                attempt: Attempt::new(number),
+            };
+            let refusal = after.apply(report).expect_err("it is late").refusal;
+            assert!(matches!(refusal, Refusal::StaleAttempt { .. }), "{refusal:?}");
+        }
+    }
+    let report = Event::Succeed {
+        attempt: claimed_again.attempt,
+    };
+    assert!(claimed_again.apply(report).is_ok());
 }
 
 #[test]

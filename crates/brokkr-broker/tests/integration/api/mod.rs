@@ -23,6 +23,7 @@ pub(crate) mod refusals;
 mod renewals;
 mod replicas;
 mod requests;
+mod restore;
 mod sweeps;
 mod texts;
 mod work_order_log;

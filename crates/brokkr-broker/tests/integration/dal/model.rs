@@ -5,7 +5,7 @@ use brokkr_broker::dal::endings::{self, EndingOrder, Retry, Return, Returned};
 use brokkr_broker::dal::renewals;
 use brokkr_broker::dal::work_orders::{NewOrder, QueueStatus};
 use brokkr_broker::dal::{Tx, claims, sweeps};
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Life, Policy};
 use brokkr_core::retry::{Budget, FailureClass};
 use brokkr_core::time::Timestamp;
@@ -30,6 +30,7 @@ enum Act {
     Fail { cancelled: bool, retry: Option<Budget> },
     LeasePassed,
     HolderRemoved,
+    Restored,
     Cancel,
     StartByPassed,
     Due,
@@ -53,6 +54,7 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (any::<bool>(), retry()).prop_map(|(cancelled, retry)| Act::Fail { cancelled, retry }),
         3 => Just(Act::LeasePassed),
         1 => Just(Act::HolderRemoved),
+        1 => Just(Act::Restored),
         1 => Just(Act::Cancel),
         1 => Just(Act::StartByPassed),
         4 => Just(Act::Due),
@@ -87,17 +89,18 @@ fn policy() -> impl Strategy<Value = Policy> {
     )
 }
 
-fn event(step: Step, life: Life, now: Timestamp) -> Event {
+fn event(step: Step, life: Life, epoch: Epoch, now: Timestamp) -> Event {
     let attempt = if step.current {
         life.attempt
     } else {
-        life.attempt.next()
+        life.attempt.next_in(epoch)
     };
     match step.act {
         Act::Claim => Event::Claim {
             agent: agent(),
             now,
             lease_expires_at: now.plus_seconds(CLAIM_TIMEOUT),
+            epoch,
         },
         Act::Renew => Event::Renew {
             attempt,
@@ -120,6 +123,7 @@ fn event(step: Step, life: Life, now: Timestamp) -> Event {
         }
         Act::LeasePassed => Event::LeasePassed { now },
         Act::HolderRemoved => Event::HolderRemoved,
+        Act::Restored => Event::Restored,
         Act::Cancel => Event::Cancel,
         Act::StartByPassed => Event::StartByPassed { now },
         Act::Due => Event::Due { now },
@@ -184,7 +188,7 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
         Event::Due { now } => {
             assert!(sweeps::promote_many(tx, [id], now).await.unwrap().is_empty());
         }
-        Event::HolderRemoved => {
+        Event::HolderRemoved | Event::Restored => {
             let held = claims::held_for_update(tx, agent(), 1_000).await.unwrap();
             assert!(held.iter().all(|head| head.id != id));
         }
@@ -205,16 +209,36 @@ async fn log_nothing(tx: &mut Tx, number: u64, status: QueueStatus, attempt: Att
     assert_eq!(endings::move_to_log_many(tx, &[order], now).await.unwrap(), []);
 }
 
+/// The epoch of both databases. A life that failed may have left them in two.
+async fn common_epoch(queues: &[Queue; 2]) -> Epoch {
+    let epochs = [queues[0].epoch().await, queues[1].epoch().await];
+    if epochs[0] == epochs[1] {
+        return epochs[0];
+    }
+    let epoch = epochs[0].max(epochs[1]).raised(at(0));
+    for queue in queues {
+        queue.restored(epoch, at(0)).await;
+    }
+    epoch
+}
+
 /// Lives one life on both databases.
 async fn live(queues: &[Queue; 2], new: NewOrder, number: u64, steps: &[Step]) {
     let mut life = Life::begin(new.policy, new.created_at, new.run_at);
     let mut now = new.created_at;
+    let mut epoch = common_epoch(queues).await;
     for queue in queues {
         queue.add([new.clone()]).await;
     }
     for step in steps {
         now = now.plus_seconds(step.after);
-        let event = event(*step, life, now);
+        if let Act::Restored = step.act {
+            epoch = epoch.raised(now);
+            for queue in queues {
+                queue.restored(epoch, now).await;
+            }
+        }
+        let event = event(*step, life, epoch, now);
         let expected = life.apply(event);
         for queue in queues {
             match &expected {

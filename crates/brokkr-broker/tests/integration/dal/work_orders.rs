@@ -7,7 +7,7 @@ use brokkr_broker::dal::work_orders::{
     self, CancelRequest, Depth, ListFilter, NewOrder, QueueStatus, QueuedOrder,
 };
 use brokkr_broker::dal::{ConstraintKind, Dialect, all_statements, sweeps};
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Refusal, State};
 use brokkr_core::limits::{DeadlineSeconds, Priority};
 use brokkr_core::retry::{Budget, FailureClass, RetryOn};
@@ -28,7 +28,7 @@ const SUCCEED: Event = Event::Succeed { attempt: FIRST };
 
 fn fail(attempt: u32, retryable: bool) -> Event {
     Event::Fail {
-        attempt: Attempt::new(attempt),
+        attempt: Attempt::new(attempt.into()),
         class: Some(FailureClass::Work),
         retry: retryable.then_some(Budget::Retries),
         now: at(20),
@@ -707,6 +707,7 @@ async fn an_order_that_had_started_may_be_retried_after_its_start_by(
         agent: agent(),
         now: at(400),
         lease_expires_at,
+        epoch: Epoch::FIRST,
     };
 
     assert_eq!(expired, []);

@@ -147,7 +147,7 @@ pub(in crate::dal) fn ending(order: u64, attempt: u32, ending: Ending) -> Ending
         QueueStatus::Claimed
     };
     let held = attempt > 0;
-    let attempt = Attempt::new(attempt);
+    let attempt = Attempt::new(attempt.into());
     EndingOrder {
         id: id(order),
         status,
