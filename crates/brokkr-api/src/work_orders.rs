@@ -26,7 +26,8 @@ pub struct CreateWorkOrder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1000, default = 5)]
     pub infrastructure_retries_max: Option<i64>,
-    /// The base of the pause before a retry: retry n waits this times 2^n seconds, at most a day.
+    /// The base of the pause before a retry: retry n waits this times 2^n seconds, at most a day. When it is left out, each pause
+    /// is shortened at random, by up to half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 86400, default = 60)]
     pub backoff_seconds: Option<i64>,
@@ -264,4 +265,8 @@ pub struct WorkOrder {
     #[serde(default)]
     #[schema(required = true)]
     pub infrastructure_retry_count: i64,
+    /// Whether each pause before a retry is shortened at random, by up to half: when `backoff_seconds` was not stated.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub backoff_jitter: bool,
 }

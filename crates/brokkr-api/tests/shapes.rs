@@ -41,6 +41,7 @@ fn waiting() -> WorkOrder {
         submitted_by: "admin:abcdefgh".to_owned(),
         infrastructure_retries_max: 5,
         infrastructure_retry_count: 0,
+        backoff_jitter: false,
     }
 }
 
@@ -85,7 +86,8 @@ fn a_work_order_has_all_its_keys() {
       "retry_of": null,
       "submitted_by": "admin:abcdefgh",
       "infrastructure_retries_max": 5,
-      "infrastructure_retry_count": 0
+      "infrastructure_retry_count": 0,
+      "backoff_jitter": false
     }
     "#);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The longest wait before a retry: 24 hours, in seconds.
 pub const BACKOFF_SECONDS_MAX: u64 = 86_400;
@@ -23,6 +24,16 @@ pub enum Budget {
 pub fn backoff_seconds(base: u32, retry_count: u32) -> u64 {
     let factor = 1_u64.checked_shl(retry_count).unwrap_or(u64::MAX);
     u64::from(base).saturating_mul(factor).min(BACKOFF_SECONDS_MAX)
+}
+
+/// A wait of `seconds` that is shortened at random: `random` chooses, evenly, between half of it and all of it.
+///
+/// What fails together would otherwise come back together, again and again. It is never longer than the contract's wait.
+#[must_use]
+pub fn jittered(seconds: u64, random: u64) -> Duration {
+    let half = Duration::from_secs(seconds) / 2;
+    let chosen = (half.as_micros() * u128::from(random)) >> 64;
+    half + Duration::from_micros(u64::try_from(chosen).unwrap_or(u64::MAX))
 }
 
 /// What kind of thing made an attempt fail. A value set where the failure happens, never read out of a message.
@@ -172,6 +183,19 @@ mod tests {
         }
         assert_eq!(backoff_seconds(u32::MAX, u32::MAX), BACKOFF_SECONDS_MAX);
         assert_eq!(backoff_seconds(0, u32::MAX), 0);
+    }
+
+    #[test]
+    fn a_wait_with_jitter_is_between_half_of_it_and_all_of_it() {
+        assert_eq!(jittered(120, 0), Duration::from_secs(60));
+        assert_eq!(jittered(120, 1 << 63), Duration::from_secs(90));
+        assert_eq!(jittered(120, u64::MAX), Duration::from_micros(119_999_999));
+        assert_eq!(jittered(0, u64::MAX), Duration::ZERO);
+        for random in [0, 7, u64::MAX / 3, u64::MAX] {
+            let wait = jittered(BACKOFF_SECONDS_MAX, random);
+            assert!(wait >= Duration::from_secs(BACKOFF_SECONDS_MAX / 2));
+            assert!(wait <= Duration::from_secs(BACKOFF_SECONDS_MAX));
+        }
     }
 
     #[test]

@@ -305,6 +305,7 @@ fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Time
             class,
             retry: head.retry_on.budget(report.retryable, class),
             now,
+            random: steps.random(),
         }
     };
     match head.life().apply(event) {

@@ -72,6 +72,11 @@ impl<'a> Steps<'a> {
         self.actor = actor;
     }
 
+    /// A random number for a step.
+    pub(super) fn random(&self) -> u64 {
+        u64::from_le_bytes(self.app.random_bytes())
+    }
+
     /// Adds the step from `head` to `after`, which the model answered to `event`. `report` is what there is to tell of it,
     /// and `outcome_hash` knows the same report when it comes again.
     pub(super) fn add(

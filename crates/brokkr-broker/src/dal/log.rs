@@ -266,6 +266,7 @@ impl TryFrom<&Row> for LogEntry {
                 max_retries: row.get("max_retries")?,
                 infrastructure_retries_max: row.get("infrastructure_retries_max")?,
                 backoff_seconds: row.get("backoff_seconds")?,
+                backoff_jitter: row.get("backoff_jitter")?,
                 start_by: row.get("start_by")?,
             },
             claim_timeout_seconds: row.get_with("claim_timeout_seconds", ClaimTimeoutSeconds::new)?,

@@ -61,6 +61,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0005_restores.sql"),
         sqlite: include_str!("../../migrations/sqlite/0005_restores.sql"),
     },
+    Script {
+        version: 6,
+        description: "backoff jitter",
+        postgres: include_str!("../../migrations/postgres/0006_backoff_jitter.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_backoff_jitter.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

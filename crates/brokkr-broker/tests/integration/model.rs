@@ -94,7 +94,8 @@ struct Terms {
     delivery: Delivery,
     max_retries: u32,
     infrastructure_retries_max: u32,
-    backoff_seconds: u32,
+    /// None leaves the choice, and so the jitter, to the broker.
+    backoff_seconds: Option<u32>,
     run_at: Option<u64>,
     start_by: Option<u64>,
 }
@@ -103,7 +104,8 @@ fn terms() -> impl Strategy<Value = Terms> {
     let delivery = prop_oneof![3 => Just(Delivery::AtLeastOnce), 1 => Just(Delivery::AtMostOnce)];
     let run_at = prop::option::weighted(0.3, 0..100_u64);
     let start_by = prop::option::weighted(0.3, 100..300_u64);
-    (delivery, 0..4_u32, 0..3_u32, 0..40_u32, run_at, start_by).prop_map(
+    let backoff_seconds = prop::option::weighted(0.7, 0..40_u32);
+    (delivery, 0..4_u32, 0..3_u32, backoff_seconds, run_at, start_by).prop_map(
         |(delivery, max_retries, infrastructure_retries_max, backoff_seconds, run_at, start_by)| Terms {
             delivery,
             max_retries,
@@ -158,7 +160,9 @@ impl Side {
                 terms.infrastructure_retries_max.into(),
             )
             .unwrap(),
-            backoff_seconds: BackoffSeconds::new(terms.backoff_seconds.into()).unwrap(),
+            backoff_seconds: terms
+                .backoff_seconds
+                .map(|seconds| BackoffSeconds::new(seconds.into()).unwrap()),
             claim_timeout_seconds: ClaimTimeoutSeconds::new(CLAIM_TIMEOUT).unwrap(),
             priority: Priority::default(),
             deadline_seconds: None,
@@ -339,6 +343,7 @@ fn model(life: Life, act: Act, attempt: Attempt, epoch: Epoch, now: Timestamp) -
             class: Some(class),
             retry: RetryOn::default().budget(retryable, Some(class)),
             now,
+            random: 0,
         },
         Act::Cancel => Event::Cancel,
         // What nobody held waits on.
@@ -395,52 +400,69 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
         delivery: terms.delivery,
         max_retries: terms.max_retries,
         infrastructure_retries_max: terms.infrastructure_retries_max,
-        backoff_seconds: terms.backoff_seconds,
+        backoff_seconds: terms.backoff_seconds.unwrap_or(60),
+        backoff_jitter: terms.backoff_seconds.is_none(),
         start_by: terms.start_by.map(|seconds| now.plus_seconds(seconds)),
     };
-    let mut life = Life::begin(policy, now, terms.run_at.map(|seconds| now.plus_seconds(seconds)));
-    let mut orders = [sides[0].submit(terms).await, sides[1].submit(terms).await];
+    let life = Life::begin(policy, now, terms.run_at.map(|seconds| now.plus_seconds(seconds)));
+    // One for each side: each draws its own random numbers, so they may wait for different times.
+    let mut lives = [
+        (sides[0].submit(terms).await, life),
+        (sides[1].submit(terms).await, life),
+    ];
     for step in steps {
-        let latest = life.attempt.number();
-        let attempt = Attempt::new(if step.current {
-            latest
-        } else {
-            latest.saturating_sub(1).max(0)
-        });
         let time = if let Act::Pass { seconds } = step.act {
             seconds
         } else {
             0
         };
-        if let Act::Restore = step.act {
-            epoch = epoch.raised(sides[0].broker.now());
-        }
         let now = sides[0].broker.now().plus_seconds(time);
-        let expected = model(life, step.act, attempt, epoch, now);
-        for order in &mut orders {
-            let done = order.act(step.act, attempt).await;
-            // The report of an attempt that has ended is answered once more, and changes nothing.
-            let repeated = matches!(step.act, Act::Succeed | Act::Fail { .. });
-            assert!(
-                done == expected.is_some() || (done && repeated),
-                "{step:?} of {life:?}: {done}"
-            );
-            let after = expected.unwrap_or(life);
-            if after.state == State::Deleted {
-                assert_eq!(order.life(after.policy).await.state, State::Deleted);
-            } else {
-                assert_eq!(
-                    order.life(after.policy).await,
-                    after,
-                    "after {step:?} of {life:?}"
-                );
-                order.check(after).await;
-            }
+        if let Act::Restore = step.act {
+            epoch = epoch.raised(now);
         }
-        life = expected.unwrap_or(life);
-        if life.state == State::Deleted {
+        for (order, life) in &mut lives {
+            take(order, life, *step, epoch, now).await;
+        }
+        if lives.iter().any(|(_, life)| life.state == State::Deleted) {
             return;
         }
+    }
+}
+
+/// Takes one step with one side, and compares.
+async fn take(order: &mut Order<'_>, life: &mut Life, step: Step, epoch: Epoch, now: Timestamp) {
+    let latest = life.attempt.number();
+    let attempt = Attempt::new(if step.current { latest } else { (latest - 1).max(0) });
+    let expected = model(*life, step.act, attempt, epoch, now);
+    let done = order.act(step.act, attempt).await;
+    // The report of an attempt that has ended is answered once more, and changes nothing.
+    let repeated = matches!(step.act, Act::Succeed | Act::Fail { .. });
+    assert!(
+        done == expected.is_some() || (done && repeated),
+        "{step:?} of {life:?}: {done}"
+    );
+    let mut after = expected.unwrap_or(*life);
+    let found = order.life(after.policy).await;
+    if after.state == State::Deleted {
+        assert_eq!(found.state, State::Deleted);
+    } else {
+        if *life != after {
+            drawn(&mut after, found, now);
+        }
+        assert_eq!(found, after, "after {step:?} of {life:?}");
+        order.check(after).await;
+    }
+    *life = after;
+}
+
+/// Takes over a waiting time that the broker has drawn, where it may: from half of the longest to all of it. The model has drawn
+/// the shortest.
+fn drawn(expected: &mut Life, found: Life, now: Timestamp) {
+    if let (true, State::RetryPending { not_before: earliest }, State::RetryPending { not_before }) =
+        (expected.policy.backoff_jitter, expected.state, found.state)
+    {
+        assert!(earliest <= not_before && not_before <= earliest.plus(earliest.since(now)));
+        expected.state = found.state;
     }
 }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{Delivery, Ending, Event, IllegalEvent, Life, Refusal, State};
 use crate::attempt::{Attempt, Lease};
 use crate::retry::{self, Budget, FailureClass};
@@ -114,8 +116,10 @@ impl Life {
                 class,
                 retry,
                 now,
+                random,
             } => {
                 self.is_current(attempt)?;
+                let retry = retry.map(|budget| (budget, random));
                 Ok(self.failed(lease, class, retry, now))
             }
             Event::LeasePassed { now } if lease.passed(now) => Ok(self.lost(lease)),
@@ -140,7 +144,7 @@ impl Life {
         self,
         lease: Lease,
         class: Option<FailureClass>,
-        retry: Option<Budget>,
+        retry: Option<(Budget, u64)>,
         now: Timestamp,
     ) -> Self {
         if lease.cancel_requested {
@@ -153,22 +157,27 @@ impl Life {
                 Ending::Failed
             });
         }
-        match retry.filter(|budget| self.retries_left(*budget)) {
-            Some(budget) => self.retried(budget, now),
+        match retry.filter(|(budget, _)| self.retries_left(*budget)) {
+            Some((budget, random)) => self.retried(budget, now, random),
             None => self.ended(Ending::Failed),
         }
     }
 
-    fn retried(mut self, budget: Budget, now: Timestamp) -> Self {
+    fn retried(mut self, budget: Budget, now: Timestamp, random: u64) -> Self {
         let count = match budget {
             Budget::Retries => &mut self.retry_count,
             Budget::Infrastructure => &mut self.infrastructure_retry_count,
         };
         *count += 1;
         let wait = retry::backoff_seconds(self.policy.backoff_seconds, *count);
+        let wait = if self.policy.backoff_jitter {
+            retry::jittered(wait, random)
+        } else {
+            Duration::from_secs(wait)
+        };
         Self {
             state: State::RetryPending {
-                not_before: now.plus_seconds(wait),
+                not_before: now.plus(wait),
             },
             ..self
         }

@@ -172,6 +172,8 @@ pub struct Policy {
     pub infrastructure_retries_max: u32,
     /// The base of the waiting time before a retry, in seconds.
     pub backoff_seconds: u32,
+    /// Whether each waiting time is shortened at random ([`crate::retry::jittered`]).
+    pub backoff_jitter: bool,
     /// The latest time at which the order may still start for the first time.
     pub start_by: Option<Timestamp>,
 }
@@ -265,6 +267,8 @@ pub enum Event {
         retry: Option<Budget>,
         /// When.
         now: Timestamp,
+        /// A random number, which chooses the waiting time of an order with jitter.
+        random: u64,
     },
     /// The lease is looked at, to see whether it has passed.
     LeasePassed {

@@ -3,7 +3,7 @@
 use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
-use brokkr_core::retry::{Budget, FailureClass};
+use brokkr_core::retry::{Budget, FailureClass, backoff_seconds};
 use brokkr_core::time::Timestamp;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -34,8 +34,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (attempt(), time()).prop_map(|(attempt, lease_expires_at)| Event::Renew { attempt, lease_expires_at }),
         2 => attempt().prop_map(|attempt| Event::Release { attempt }),
         1 => attempt().prop_map(|attempt| Event::Succeed { attempt }),
-        4 => (attempt(), class, retry, time())
-            .prop_map(|(attempt, class, retry, now)| Event::Fail { attempt, class, retry, now }),
+        4 => (attempt(), class, retry, time(), any::<u64>())
+            .prop_map(|(attempt, class, retry, now, random)| Event::Fail { attempt, class, retry, now, random }),
         3 => time().prop_map(|now| Event::LeasePassed { now }),
         1 => Just(Event::HolderRemoved),
         1 => Just(Event::Restored),
@@ -51,11 +51,17 @@ fn policy() -> impl Strategy<Value = Policy> {
         any::<bool>(),
         0..5_u32,
         0..4_u32,
-        0..100_u32,
+        (0..100_u32, any::<bool>()),
         proptest::option::of(time()),
     )
         .prop_map(
-            |(at_least_once, max_retries, infrastructure_retries_max, backoff_seconds, start_by)| Policy {
+            |(
+                at_least_once,
+                max_retries,
+                infrastructure_retries_max,
+                (backoff_seconds, backoff_jitter),
+                start_by,
+            )| Policy {
                 delivery: if at_least_once {
                     Delivery::AtLeastOnce
                 } else {
@@ -64,6 +70,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 max_retries,
                 infrastructure_retries_max,
                 backoff_seconds,
+                backoff_jitter,
                 start_by,
             },
         )
@@ -151,6 +158,24 @@ proptest! {
                 _ => counts(before),
             };
             assert_eq!(counts(after), expected);
+        });
+    }
+
+    #[test]
+    fn a_retry_waits_as_long_as_the_contract_says_or_with_jitter_at_least_half_of_it(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        live(policy, None, events, |before, event, after| {
+            let (Event::Fail { now, .. }, State::RetryPending { not_before }) = (event, after.state) else { return };
+            let count = if after.retry_count > before.retry_count {
+                after.retry_count
+            } else {
+                after.infrastructure_retry_count
+            };
+            let wait = backoff_seconds(policy.backoff_seconds, count);
+            let latest = now.plus_seconds(wait);
+            let earliest = if policy.backoff_jitter { now.plus_seconds(wait / 2) } else { latest };
+            assert!((earliest..=latest).contains(&not_before));
         });
     }
 

@@ -25,6 +25,7 @@ fn life(state: State) -> Life {
         max_retries: 3,
         infrastructure_retries_max: 5,
         backoff_seconds: 60,
+        backoff_jitter: false,
         start_by: None,
     };
     Life {
@@ -144,6 +145,7 @@ fn events() -> Vec<(&'static str, Event)> {
         class: Some(class),
         retry,
         now: NOW,
+        random: 0,
     };
     vec![
         (
@@ -187,6 +189,7 @@ fn events() -> Vec<(&'static str, Event)> {
                 class: Some(FailureClass::Work),
                 retry: Some(Budget::Retries),
                 now: NOW,
+                random: 0,
             },
         ),
         ("lease passed", Event::LeasePassed { now: NOW }),

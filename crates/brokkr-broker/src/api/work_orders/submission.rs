@@ -36,7 +36,11 @@ pub(super) fn submission(request: CreateWorkOrder, limits: &Limits) -> Result<Su
             request.infrastructure_retries_max,
             InfrastructureRetriesMax::new,
         )?,
-        backoff_seconds: bounded(request.backoff_seconds, BackoffSeconds::new)?,
+        backoff_seconds: request
+            .backoff_seconds
+            .map(BackoffSeconds::new)
+            .transpose()
+            .map_err(bounds)?,
         claim_timeout_seconds: bounded(request.claim_timeout_seconds, ClaimTimeoutSeconds::new)?,
         priority: bounded(request.priority, Priority::new)?,
         deadline_seconds: request

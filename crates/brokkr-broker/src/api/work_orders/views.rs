@@ -128,6 +128,7 @@ impl From<QueuedOrder> for WireOrder {
             submitted_by: head.submitted_by,
             infrastructure_retries_max: life.policy.infrastructure_retries_max.into(),
             infrastructure_retry_count: life.infrastructure_retry_count.into(),
+            backoff_jitter: life.policy.backoff_jitter,
         }
     }
 }
@@ -166,6 +167,7 @@ impl From<LogEntry> for WireOrder {
             submitted_by: entry.submitted_by,
             infrastructure_retries_max: entry.policy.infrastructure_retries_max.into(),
             infrastructure_retry_count: entry.infrastructure_retries_attempted.into(),
+            backoff_jitter: entry.policy.backoff_jitter,
         }
     }
 }

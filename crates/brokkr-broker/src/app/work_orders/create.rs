@@ -39,8 +39,8 @@ pub struct Submission {
     pub max_retries: MaxRetries,
     /// How often failures around the work may send it back besides.
     pub infrastructure_retries_max: InfrastructureRetriesMax,
-    /// The base of the pause before a retry.
-    pub backoff_seconds: BackoffSeconds,
+    /// The base of the pause before a retry. Without it, it is the default, and each pause is shortened at random.
+    pub backoff_seconds: Option<BackoffSeconds>,
     /// How long a claim by id holds, and the most that a lease may ask for.
     pub claim_timeout_seconds: ClaimTimeoutSeconds,
     /// Higher is claimed first.
@@ -238,7 +238,8 @@ impl App {
                 delivery: submission.delivery,
                 max_retries: submission.max_retries.get(),
                 infrastructure_retries_max: submission.infrastructure_retries_max.get(),
-                backoff_seconds: submission.backoff_seconds.get(),
+                backoff_seconds: submission.backoff_seconds.unwrap_or_default().get(),
+                backoff_jitter: submission.backoff_seconds.is_none(),
                 start_by: submission.start_by,
             },
             claim_timeout_seconds: submission.claim_timeout_seconds,

@@ -110,6 +110,7 @@ impl NewOrder {
             &self.submitted_by,
             self.traceparent.as_deref(),
             policy.infrastructure_retries_max,
+            policy.backoff_jitter,
         ]
     }
 }

@@ -27,7 +27,7 @@ macro_rules! head_columns {
          work_orders.cancel_requested_at, work_orders.cancel_reason, work_orders.deadline_seconds,
          work_orders.start_by, work_orders.run_at, work_orders.retry_on, work_orders.retry_of,
          work_orders.submitted_by, work_orders.traceparent, work_orders.infrastructure_retries_max,
-         work_orders.infrastructure_retry_count"
+         work_orders.infrastructure_retry_count, work_orders.backoff_jitter"
     };
 }
 
@@ -335,6 +335,7 @@ fn life(row: &Row, claim: Option<&Claim>) -> Result<Life, DalError> {
             max_retries: row.get("max_retries")?,
             infrastructure_retries_max: row.get("infrastructure_retries_max")?,
             backoff_seconds: row.get("backoff_seconds")?,
+            backoff_jitter: row.get("backoff_jitter")?,
             start_by: row.get("start_by")?,
         },
         attempt: row.get("attempt")?,

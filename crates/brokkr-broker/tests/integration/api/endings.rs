@@ -1,5 +1,6 @@
 //! How attempts and orders end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brokkr_api::{
@@ -228,6 +229,40 @@ async fn failures_around_the_work_are_retried_from_a_budget_of_their_own(
     );
     let (status, max) = (shown().await.status, shown().await.infrastructure_retries_max);
     assert_eq!((status, max), (WorkOrderStatus::Failed, 2));
+}
+
+#[rstest]
+#[tokio::test]
+async fn orders_that_fail_together_come_back_apart_unless_they_chose_their_pause(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let waits = async |chosen: Option<i64>| {
+        let mut waits = BTreeSet::new();
+        for _ in 0..5 {
+            let order = broker.work_order().for_agent(&agent);
+            let order = match chosen {
+                Some(seconds) => order.backoff_seconds(seconds),
+                None => order,
+            };
+            let claim = agent.claim(&order.create().await).await.unwrap();
+            agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+            let waiting = broker.admin().work_order(claim.id).await.unwrap();
+            waits.insert(waiting.next_retry_after.unwrap().as_micros() - broker.now().as_micros());
+        }
+        waits
+    };
+
+    assert_eq!(waits(Some(60)).await, BTreeSet::from([120_000_000]));
+    let apart = waits(None).await;
+    assert_eq!(apart.len(), 5, "{apart:?}");
+    assert!(
+        apart
+            .iter()
+            .all(|micros| (60_000_000..=120_000_000).contains(micros)),
+        "{apart:?}"
+    );
 }
 
 #[rstest]

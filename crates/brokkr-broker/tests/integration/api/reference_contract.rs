@@ -325,6 +325,7 @@ const WORK_ORDER_OURS: &[&str] = &[
     "submitted_by",
     "infrastructure_retries_max",
     "infrastructure_retry_count",
+    "backoff_jitter",
 ];
 const WORK_ORDER_LOG_OURS: &[&str] = &[
     "ending",

@@ -62,6 +62,7 @@ async fn an_order_that_says_only_what_it_must_gets_the_contracts_defaults(
         (order.infrastructure_retries_max, order.infrastructure_retry_count),
         (5, 0)
     );
+    assert!(order.backoff_jitter, "nobody has chosen the pauses");
     assert_eq!(
         (order.retry_count, order.lost_count, order.attempt, order.priority),
         (0, 0, 0, 0)
@@ -109,7 +110,10 @@ async fn everything_that_an_order_says_comes_back(
         ),
         (0, 7, 11)
     );
-    assert_eq!(order.infrastructure_retries_max, 3);
+    assert_eq!(
+        (order.infrastructure_retries_max, order.backoff_jitter),
+        (3, false)
+    );
     assert_eq!(
         (order.priority, order.deadline_seconds, order.delivery),
         (-100, Some(13), Delivery::AtMostOnce)

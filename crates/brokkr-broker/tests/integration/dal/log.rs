@@ -55,6 +55,7 @@ async fn ended(backend: Backend) -> Queue {
                 class,
                 retry: None,
                 now: at(30),
+                random: 0,
             },
         )
         .await

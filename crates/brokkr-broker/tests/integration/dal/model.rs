@@ -27,7 +27,11 @@ enum Act {
     Renew,
     Release,
     Succeed,
-    Fail { cancelled: bool, retry: Option<Budget> },
+    Fail {
+        cancelled: bool,
+        retry: Option<Budget>,
+        random: u64,
+    },
     LeasePassed,
     HolderRemoved,
     Restored,
@@ -51,7 +55,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Renew),
         2 => Just(Act::Release),
         1 => Just(Act::Succeed),
-        6 => (any::<bool>(), retry()).prop_map(|(cancelled, retry)| Act::Fail { cancelled, retry }),
+        6 => (any::<bool>(), retry(), any::<u64>())
+            .prop_map(|(cancelled, retry, random)| Act::Fail { cancelled, retry, random }),
         3 => Just(Act::LeasePassed),
         1 => Just(Act::HolderRemoved),
         1 => Just(Act::Restored),
@@ -78,13 +83,17 @@ fn step() -> impl Strategy<Value = Step> {
 fn policy() -> impl Strategy<Value = Policy> {
     let delivery = prop_oneof![3 => Just(Delivery::AtLeastOnce), 1 => Just(Delivery::AtMostOnce)];
     let start_by = prop::option::weighted(0.3, 0..300_u64);
-    (delivery, 0..4_u32, 0..3_u32, 0..100_u32, start_by).prop_map(
-        |(delivery, max_retries, infrastructure_retries_max, backoff_seconds, start_by)| Policy {
-            delivery,
-            max_retries,
-            infrastructure_retries_max,
-            backoff_seconds,
-            start_by: start_by.map(at),
+    let backoff = (0..100_u32, any::<bool>());
+    (delivery, 0..4_u32, 0..3_u32, backoff, start_by).prop_map(
+        |(delivery, max_retries, infrastructure_retries_max, (backoff_seconds, backoff_jitter), start_by)| {
+            Policy {
+                delivery,
+                max_retries,
+                infrastructure_retries_max,
+                backoff_seconds,
+                backoff_jitter,
+                start_by: start_by.map(at),
+            }
         },
     )
 }
@@ -108,7 +117,11 @@ fn event(step: Step, life: Life, epoch: Epoch, now: Timestamp) -> Event {
         },
         Act::Release => Event::Release { attempt },
         Act::Succeed => Event::Succeed { attempt },
-        Act::Fail { cancelled, retry } => {
+        Act::Fail {
+            cancelled,
+            retry,
+            random,
+        } => {
             let class = if cancelled {
                 FailureClass::Cancelled
             } else {
@@ -119,6 +132,7 @@ fn event(step: Step, life: Life, epoch: Epoch, now: Timestamp) -> Event {
                 class: Some(class),
                 retry,
                 now,
+                random,
             }
         }
         Act::LeasePassed => Event::LeasePassed { now },

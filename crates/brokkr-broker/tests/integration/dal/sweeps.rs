@@ -23,6 +23,7 @@ async fn fail(queue: &Queue, number: u64, seconds: u64) {
         class: None,
         retry: Some(Budget::Retries),
         now: at(seconds),
+        random: 0,
     };
     queue.apply(number, event).await.unwrap();
 }

@@ -32,6 +32,7 @@ fn fail(attempt: u32, retryable: bool) -> Event {
         class: Some(FailureClass::Work),
         retry: retryable.then_some(Budget::Retries),
         now: at(20),
+        random: 0,
     }
 }
 
@@ -541,6 +542,7 @@ async fn an_agent_confirms_a_cancellation_by_its_class_or_by_a_release(
                 class,
                 retry: Some(Budget::Retries),
                 now: at(20),
+                random: 0,
             },
         )
         .await

@@ -36,6 +36,7 @@ pub(in crate::dal) fn order(number: u64) -> NewOrder {
             max_retries: 3,
             infrastructure_retries_max: 5,
             backoff_seconds: 60,
+            backoff_jitter: false,
             start_by: None,
         },
         claim_timeout_seconds: ClaimTimeoutSeconds::default(),
