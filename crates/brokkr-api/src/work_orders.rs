@@ -52,6 +52,10 @@ pub struct CreateWorkOrder {
     /// The latest time at which it may still start; later it ends as `expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_by: Option<Time>,
+    /// The same, in seconds from the time at which it is accepted. Only one of the two may be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2592000)]
+    pub start_by_seconds: Option<i64>,
     /// It does not start before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_at: Option<Time>,
@@ -81,6 +85,7 @@ impl KnownFields for CreateWorkOrder {
         "priority",
         "deadline_seconds",
         "start_by",
+        "start_by_seconds",
         "run_at",
         "delivery",
         "retry_on",

@@ -86,6 +86,10 @@ bounded! {
     LeaseSeconds(u32), "lease_seconds", 5..=2_592_000, default 30
 }
 bounded! {
+    /// How soon after it was accepted an order must start, in seconds. 1 to 2,592,000 (30 days).
+    StartBySeconds(u32), "start_by_seconds", 1..=2_592_000
+}
+bounded! {
     /// The longest that one attempt may run, in seconds. 1 to 2,592,000 (30 days). Never derived from the lease.
     DeadlineSeconds(u32), "deadline_seconds", 1..=2_592_000
 }

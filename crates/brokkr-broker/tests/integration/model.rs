@@ -10,7 +10,7 @@ use brokkr_broker::app::claims::{ClaimRequest, InstanceId};
 use brokkr_broker::app::endings::EndingReport;
 use brokkr_broker::app::idempotency::Answer;
 use brokkr_broker::app::renewals::RenewalRequest;
-use brokkr_broker::app::work_orders::{ListFilter, Submission, WorkOrder};
+use brokkr_broker::app::work_orders::{ListFilter, StartBy, Submission, WorkOrder};
 use brokkr_core::attempt::{Attempt, Epoch, Lease};
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
@@ -166,7 +166,9 @@ impl Side {
             claim_timeout_seconds: ClaimTimeoutSeconds::new(CLAIM_TIMEOUT).unwrap(),
             priority: Priority::default(),
             deadline_seconds: None,
-            start_by: terms.start_by.map(|seconds| now.plus_seconds(seconds)),
+            start_by: terms
+                .start_by
+                .map(|seconds| StartBy::At(now.plus_seconds(seconds))),
             run_at: terms.run_at.map(|seconds| now.plus_seconds(seconds)),
             delivery: terms.delivery,
             retry_on: RetryOn::default(),

@@ -117,6 +117,12 @@ impl<'a> WorkOrderBuilder<'a> {
         self
     }
 
+    /// How soon after it was accepted it must start.
+    pub fn start_by_seconds(mut self, seconds: i64) -> Self {
+        self.request.start_by_seconds = Some(seconds);
+        self
+    }
+
     /// The earliest time at which it may start.
     pub fn run_at(mut self, time: Timestamp) -> Self {
         self.request.run_at = Some(Time::from_micros(time.as_micros()));

@@ -11,7 +11,7 @@ use brokkr_core::life::State;
 
 pub use self::cancel::{CancelError, Cancelled};
 pub(super) use self::create::Creates;
-pub use self::create::{CreateError, Submission};
+pub use self::create::{CreateError, StartBy, Submission};
 pub use self::delete::DeleteError;
 pub use self::read::{ReadError, WorkOrder};
 pub use self::retry::RetryError;

@@ -156,6 +156,9 @@ async fn an_order_for_nobody_is_refused_before_anything_else_is_looked_at(
 #[case(json!({"yaml_content": "a: [1, 2"}))]
 #[case(json!({"yaml_content": "[".repeat(1_000)}))]
 #[case(json!({"max_retries": -1}))]
+#[case(json!({"start_by_seconds": 0}))]
+#[case(json!({"start_by_seconds": 60, "start_by": "9999-01-01T00:00:00Z"}))]
+#[case(json!({"start_by_seconds": 60, "run_at": "9999-01-01T00:00:00Z"}))]
 #[case(json!({"infrastructure_retries_max": 1_001}))]
 #[case(json!({"max_retries": i64::MAX}))]
 #[case(json!({"backoff_seconds": -1}))]
@@ -835,6 +838,7 @@ async fn an_optional_null_is_as_good_as_nothing(
     for name in [
         "deadline_seconds",
         "start_by",
+        "start_by_seconds",
         "run_at",
         "delivery",
         "retry_on",

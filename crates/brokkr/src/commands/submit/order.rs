@@ -76,7 +76,7 @@ pub(crate) struct OrderArgs {
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "How to run it")]
     run_at: Option<When>,
 
-    /// Not begun after this time; then it ends as expired
+    /// Not begun after this time, or not within this span from when the broker accepts it, such as 10m; then it ends as expired
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "How to run it")]
     start_by: Option<When>,
 
@@ -151,7 +151,8 @@ impl OrderArgs {
             targeting: Some(targeting),
             priority: self.priority,
             deadline_seconds: self.deadline.map(seconds),
-            start_by: self.start_by.map(|when| when.from(now)),
+            start_by: self.start_by.and_then(When::time),
+            start_by_seconds: self.start_by.and_then(When::span).map(seconds),
             run_at: self.run_at.map(|when| when.from(now)),
             delivery: self.delivery.map(Delivery::from),
             retry_on: some(
