@@ -28,6 +28,7 @@ pub mod random;
 pub mod renewals;
 pub mod restore;
 pub mod retention;
+pub mod retries;
 pub mod startup;
 mod steps;
 pub mod sweeps;

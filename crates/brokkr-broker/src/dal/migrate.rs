@@ -67,6 +67,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0006_backoff_jitter.sql"),
         sqlite: include_str!("../../migrations/sqlite/0006_backoff_jitter.sql"),
     },
+    Script {
+        version: 7,
+        description: "retries",
+        postgres: include_str!("../../migrations/postgres/0007_retries.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_retries.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

@@ -25,6 +25,7 @@ pub mod pending;
 pub mod queue_depth;
 pub mod renewals;
 pub mod restores;
+pub mod retries;
 pub mod routes;
 mod row;
 mod sql;

@@ -225,7 +225,7 @@ impl App {
         self.write_orders(tx, caller, orders, now).await
     }
 
-    pub(super) async fn write_orders(
+    pub(in crate::app) async fn write_orders(
         &self,
         tx: &mut Tx,
         caller: &Caller,
@@ -368,7 +368,7 @@ pub(super) async fn unknown_agents<'s>(
     unknown_among(tx, named.collect()).await
 }
 
-pub(super) async fn unknown_among(
+pub(in crate::app) async fn unknown_among(
     tx: &mut Tx,
     mut named: BTreeSet<AgentId>,
 ) -> Result<BTreeSet<AgentId>, DalError> {

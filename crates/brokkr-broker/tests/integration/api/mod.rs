@@ -24,6 +24,8 @@ mod renewals;
 mod replicas;
 mod requests;
 mod restore;
+mod retries;
+mod retry_budgets;
 mod sweeps;
 mod texts;
 mod work_order_log;

@@ -59,11 +59,6 @@ async fn an_order_that_says_only_what_it_must_gets_the_contracts_defaults(
         (3, 60, 3_600)
     );
     assert_eq!(
-        (order.infrastructure_retries_max, order.infrastructure_retry_count),
-        (5, 0)
-    );
-    assert!(order.backoff_jitter, "nobody has chosen the pauses");
-    assert_eq!(
         (order.retry_count, order.lost_count, order.attempt, order.priority),
         (0, 0, 0, 0)
     );
@@ -832,10 +827,6 @@ async fn an_optional_null_is_as_good_as_nothing(
         "claim_timeout_seconds",
         "target_agent_ids",
         "priority",
-    ] {
-        nulls[name] = Value::Null;
-    }
-    for name in [
         "deadline_seconds",
         "start_by",
         "start_by_seconds",
