@@ -22,8 +22,8 @@ use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, Limits, TlsConfi
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
-    ClockReader, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner, StartBySweeper, Vacuumer,
-    Waker,
+    ClockReader, DeadlineSweeper, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner,
+    StartBySweeper, Vacuumer, Waker,
 };
 
 /// How long a client may take to send a request's head. Slower ones only hold connections.
@@ -31,6 +31,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Often enough that histograms stay small under load.
 const METRICS_FOLDED_EVERY: Duration = Duration::from_secs(5);
+
+/// Deadlines are given minutes anyway, and are looked for among all that is claimed.
+const DEADLINES_SWEPT_EVERY: Duration = Duration::from_secs(10);
 
 /// While ten thousand orders are claimed in a second, claims pass as many dead entries as they are worth a vacuum.
 const ROUTES_VACUUMED_EVERY: Duration = Duration::from_secs(5);
@@ -275,6 +278,10 @@ fn spawn_tasks(app: &App, clock: Arc<DatabaseClock>, config: &BrokerConfig) -> D
     driver.spawn(
         LeaseSweeper::new(app.clone(), batch_max),
         every_millis(sweeps.lease_millis),
+    );
+    driver.spawn(
+        DeadlineSweeper::new(app.clone(), batch_max),
+        DEADLINES_SWEPT_EVERY,
     );
     driver.spawn(
         Promoter::new(app.clone(), batch_max),

@@ -37,7 +37,7 @@ impl App {
         let mut taken_back = 0;
         loop {
             let heads = sweeps::expired_leases(&mut tx, Timestamp::MAX, CLAIMS_BATCH).await?;
-            self.step_all(&mut tx, Actor::Broker, &heads, Event::Restored, now)
+            self.step_all(&mut tx, Actor::Broker, &heads, |_| Some(Event::Restored), now)
                 .await?;
             taken_back += heads.len() as u64;
             if heads.len() < CLAIMS_BATCH as usize {

@@ -142,7 +142,10 @@ impl<'a> Steps<'a> {
         let action = match event {
             Event::Cancel => "work_order.cancel",
             Event::Release { .. } => "work_order.release",
-            Event::LeasePassed { .. } | Event::HolderRemoved | Event::Restored => "work_order.take_back",
+            Event::LeasePassed { .. }
+            | Event::DeadlinePassed { .. }
+            | Event::HolderRemoved
+            | Event::Restored => "work_order.take_back",
             Event::StartByPassed { .. } => "work_order.expire",
             _ => "work_order.complete",
         };

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Delivery, Ending, Event, IllegalEvent, Life, Refusal, State};
+use super::{DEADLINE_MARGIN_SECONDS, Delivery, Ending, Event, IllegalEvent, Life, Refusal, State};
 use crate::attempt::{Attempt, Lease};
 use crate::retry::{self, Budget, FailureClass};
 use crate::time::Timestamp;
@@ -124,7 +124,15 @@ impl Life {
             }
             Event::LeasePassed { now } if lease.passed(now) => Ok(self.lost(lease)),
             Event::LeasePassed { .. } => Err(Refusal::TooEarly),
-            Event::HolderRemoved | Event::Restored => Ok(self.lost(lease)),
+            Event::DeadlinePassed { now, deadline, .. }
+                if now < deadline.plus_seconds(DEADLINE_MARGIN_SECONDS) =>
+            {
+                Err(Refusal::TooEarly)
+            }
+            Event::DeadlinePassed { retry: false, .. } if !lease.cancel_requested => {
+                Ok(self.ended(Ending::Lost))
+            }
+            Event::DeadlinePassed { .. } | Event::HolderRemoved | Event::Restored => Ok(self.lost(lease)),
             Event::Cancel => Ok(Self {
                 state: State::Claimed(Lease {
                     cancel_requested: true,

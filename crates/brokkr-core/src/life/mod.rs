@@ -161,6 +161,10 @@ impl FromStr for AttemptEnding {
     }
 }
 
+/// How long after an attempt's deadline its agent may still say how it ended, in seconds: the time to stop the work, to store its
+/// evidence and to reach the broker again.
+pub const DEADLINE_MARGIN_SECONDS: u64 = 300;
+
 /// The rules that an order's life follows. They never change after its creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -275,6 +279,15 @@ pub enum Event {
         /// When.
         now: Timestamp,
     },
+    /// The deadline of the attempt is looked at, to see whether it passed so long ago that its agent will not report it.
+    DeadlinePassed {
+        /// When.
+        now: Timestamp,
+        /// The deadline.
+        deadline: Timestamp,
+        /// Whether the order wants attempts retried that ran past their deadline.
+        retry: bool,
+    },
     /// The holder was removed; whether its work still runs cannot be known.
     HolderRemoved,
     /// The database was restored from a backup; what became of the attempt since that was taken cannot be known.
@@ -306,6 +319,7 @@ impl Event {
             Self::Succeed { .. } => "succeed",
             Self::Fail { .. } => "fail",
             Self::LeasePassed { .. } => "lease passed",
+            Self::DeadlinePassed { .. } => "deadline passed",
             Self::HolderRemoved => "holder removed",
             Self::Restored => "restored",
             Self::Cancel => "cancel",

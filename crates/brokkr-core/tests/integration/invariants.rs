@@ -38,6 +38,8 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(attempt, class, retry, now, random)| Event::Fail { attempt, class, retry, now, random }),
         3 => time().prop_map(|now| Event::LeasePassed { now }),
         1 => Just(Event::HolderRemoved),
+        1 => (time(), time(), any::<bool>())
+            .prop_map(|(now, deadline, retry)| Event::DeadlinePassed { now, deadline, retry }),
         1 => Just(Event::Restored),
         1 => Just(Event::Cancel),
         1 => time().prop_map(|now| Event::StartByPassed { now }),

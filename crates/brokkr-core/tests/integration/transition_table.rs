@@ -11,6 +11,8 @@ use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+/// The deadline of an attempt whose agent would have reported by now.
+const LONG_AGO: Timestamp = Timestamp::from_micros(700_000_000);
 const EARLIER: Timestamp = Timestamp::from_micros(999_000_000);
 const LATER: Timestamp = Timestamp::from_micros(1_001_000_000);
 const CURRENT: Attempt = Attempt::new(2);
@@ -147,6 +149,11 @@ fn events() -> Vec<(&'static str, Event)> {
         now: NOW,
         random: 0,
     };
+    let deadline = |deadline, retry| Event::DeadlinePassed {
+        now: NOW,
+        deadline,
+        retry,
+    };
     vec![
         (
             "claim",
@@ -193,6 +200,9 @@ fn events() -> Vec<(&'static str, Event)> {
             },
         ),
         ("lease passed", Event::LeasePassed { now: NOW }),
+        ("deadline just passed", deadline(NOW, true)),
+        ("deadline long passed, to be retried", deadline(LONG_AGO, true)),
+        ("deadline long passed", deadline(LONG_AGO, false)),
         ("holder removed", Event::HolderRemoved),
         ("restored", Event::Restored),
         ("cancel", Event::Cancel),

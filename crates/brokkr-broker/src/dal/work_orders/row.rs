@@ -181,6 +181,14 @@ impl OrderHead {
         self.life.attempt
     }
 
+    /// The time at which the current attempt must have ended, if it has a deadline.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let claim = self.claim.as_ref()?;
+        let seconds = self.deadline_seconds?.get();
+        Some(claim.claimed_at.plus_seconds(seconds.into()))
+    }
+
     /// Where the order is, in one word.
     ///
     /// The life of an order that was read from the queue is never an ended one.

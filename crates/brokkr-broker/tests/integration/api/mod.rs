@@ -9,6 +9,7 @@ pub(crate) mod call;
 mod cancel;
 mod claims;
 mod coverage;
+mod deadlines;
 mod endings;
 mod generators;
 mod health;

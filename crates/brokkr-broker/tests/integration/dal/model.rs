@@ -195,6 +195,10 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
             let found = sweeps::expired_leases(tx, now, 1_000).await.unwrap();
             assert!(found.iter().all(|head| head.id != id));
         }
+        Event::DeadlinePassed { .. } => {
+            let found = sweeps::overdue_attempts(tx, at(4_000_000), 1_000).await.unwrap();
+            assert!(found.iter().all(|head| head.id != id), "it has no deadline");
+        }
         Event::StartByPassed { now } => {
             let found = sweeps::start_by_passed(tx, now, 1_000).await.unwrap();
             assert!(found.iter().all(|head| head.id != id));

@@ -172,6 +172,7 @@ fn time(event: Event) -> Timestamp {
         Event::Claim { now, .. }
         | Event::Fail { now, .. }
         | Event::LeasePassed { now }
+        | Event::DeadlinePassed { now, .. }
         | Event::StartByPassed { now }
         | Event::Due { now } => now,
         _ => at(20),
