@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   brokkr migrate --database-url postgres://brokkr@db/brokkr --status
   brokkr migrate --database-url postgres://brokkr@db/brokkr
-  brokkr migrate --database-url postgres://brokkr@db/brokkr --restored    after a backup was restored, before a broker starts";
+  brokkr migrate --database-url postgres://brokkr@db/brokkr --restored    after restoring a backup";
 
 /// Bring a database's schema up to date; a broker does the same when it starts
 #[derive(Debug, clap::Args)]
