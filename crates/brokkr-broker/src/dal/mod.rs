@@ -68,6 +68,8 @@ pub fn all_statements() -> Vec<&'static Sql> {
         pending::STATEMENTS,
         queue_depth::STATEMENTS,
         renewals::STATEMENTS,
+        restores::STATEMENTS,
+        retries::STATEMENTS,
         routes::STATEMENTS,
         sweeps::STATEMENTS,
         vacuum::STATEMENTS,
