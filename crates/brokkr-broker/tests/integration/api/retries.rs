@@ -201,21 +201,22 @@ async fn an_order_for_an_agent_that_is_gone_is_named_and_the_others_are_repeated
 }
 
 #[rstest]
-#[case(json!({"endings": []}), "invalid_query")]
-#[case(json!({"work_type": ""}), "invalid_query")]
-#[case(json!({"limit": 0}), "invalid_limit")]
-#[case(json!({"limit": 1_001}), "invalid_limit")]
-#[case(json!({"ending": ["failed"]}), "invalid_body")]
+#[case(json!({"endings": []}), 400, "invalid_query")]
+#[case(json!({"work_type": ""}), 400, "invalid_query")]
+#[case(json!({"limit": 0}), 400, "invalid_limit")]
+#[case(json!({"limit": 1_001}), 400, "invalid_limit")]
+#[case(json!({"ending": ["failed"]}), 422, "invalid_body")]
 #[tokio::test]
 async fn a_filter_that_makes_no_sense_repeats_nothing(
     #[case] body: serde_json::Value,
+    #[case] status: u16,
     #[case] expected: &str,
 ) {
     let broker = TestBroker::start(Backend::Sqlite).await;
     let agent = broker.agent().await;
     failed(&broker, &agent, "command").await;
     let answer = post(&broker, broker.admin_pak(), PATH, body).await;
-    assert_eq!(refusal(&answer), refused(400, expected));
+    assert_eq!(refusal(&answer), refused(status, expected));
     assert_eq!(count(&broker, RetriesRequest::default()).await, 1);
     let viewer = broker.viewer().await;
     let request = RetriesRequest::default();
