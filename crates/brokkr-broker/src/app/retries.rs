@@ -74,9 +74,11 @@ impl App {
             }
         }
         let orders = self.write_orders(&mut tx, caller, new, now).await?;
-        let details = json!({"matching": matching, "retried": orders.len(), "refused": refused.len()});
-        let fact = self.fact(caller, now, "work_order_log.retry", self.next_id(now), details);
-        audit::insert(&mut tx, &[fact]).await?;
+        if !orders.is_empty() {
+            let details = json!({"matching": matching, "retried": orders.len(), "refused": refused.len()});
+            let fact = self.fact(caller, now, "work_order_log.retry", self.next_id(now), details);
+            audit::insert(&mut tx, &[fact]).await?;
+        }
         tx.commit().await?;
         self.waiters.wake(orders.iter().filter_map(work_in));
         Ok(Retries {
