@@ -62,7 +62,8 @@ mod tests {
         assert_fields_are::<CreateWorkOrder>(json!({
             "work_type": "command", "yaml_content": "a: b", "max_retries": 1, "backoff_seconds": 1,
             "claim_timeout_seconds": 1, "targeting": {"agent_ids": [id], "labels": ["l"], "annotations": {"k": "v"}},
-            "target_agent_ids": [id], "priority": 1, "deadline_seconds": 1, "start_by": "2026-01-01T00:00:00Z",
+            "target_agent_ids": [id], "infrastructure_retries_max": 1, "priority": 1, "deadline_seconds": 1, "start_by": "2026-01-01T00:00:00Z",
+            "start_by_seconds": 1,
             "run_at": "2026-01-01T00:00:00Z", "delivery": "at_most_once", "retry_on": ["work"], "metadata": {"a": "b"},
         }));
         assert_fields_are::<ClaimById>(json!({"agent_id": id}));

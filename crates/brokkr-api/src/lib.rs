@@ -18,6 +18,7 @@ mod paks;
 pub mod paths;
 mod problem;
 mod renewals;
+mod retries;
 mod targeting;
 mod time;
 mod work_orders;
@@ -44,6 +45,7 @@ pub use output::{
 pub use paks::{CreatePak, PakCreated, PakInfo, PakRole, PakText};
 pub use problem::Problem;
 pub use renewals::{CancelRequested, HeldClaim, Lost, Renewals, RenewalsRequest, Renewed};
+pub use retries::{RefusedRetry, RetriedOrder, RetriesAnswer, RetriesRequest};
 pub use targeting::{SetTargeting, Targeting, TargetingRequest};
 pub use time::{Time, TimeError};
 pub use work_orders::{

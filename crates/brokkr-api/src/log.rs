@@ -52,4 +52,8 @@ pub struct WorkOrderLog {
     /// The ended work order that this one repeated.
     #[schema(required = true)]
     pub retry_of: Option<Uuid>,
+    /// How many retries followed failures of the class `infrastructure`; `retries_attempted` leaves them out.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub infrastructure_retries_attempted: i64,
 }

@@ -26,6 +26,8 @@ pub const WORK_ORDER_ATTEMPTS: &str = "/api/v1/work-orders/{id}/attempts";
 pub const WORK_ORDER_OUTPUT: &str = "/api/v1/work-orders/{id}/output";
 /// The work-order log.
 pub const WORK_ORDER_LOG: &str = "/api/v1/work-order-log";
+/// Repeating many ended work orders.
+pub const WORK_ORDER_LOG_RETRIES: &str = "/api/v1/work-order-log/retries";
 /// One entry of the log.
 pub const WORK_ORDER_LOG_ENTRY: &str = "/api/v1/work-order-log/{id}";
 /// Create and list agents.

@@ -22,7 +22,12 @@ pub struct CreateWorkOrder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1000, default = 3)]
     pub max_retries: Option<i64>,
-    /// The base of the pause before a retry: retry n waits this times 2^n seconds, at most a day.
+    /// How many attempts may follow failures of the class `infrastructure` besides; these use up no other retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1000, default = 5)]
+    pub infrastructure_retries_max: Option<i64>,
+    /// The base of the pause before a retry: retry n waits this times 2^n seconds, at most a day. When it is left out, each pause
+    /// is shortened at random, by up to half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 86400, default = 60)]
     pub backoff_seconds: Option<i64>,
@@ -47,6 +52,10 @@ pub struct CreateWorkOrder {
     /// The latest time at which it may still start; later it ends as `expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_by: Option<Time>,
+    /// The same, in seconds from the time at which it is accepted. Only one of the two may be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2592000)]
+    pub start_by_seconds: Option<i64>,
     /// It does not start before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_at: Option<Time>,
@@ -68,6 +77,7 @@ impl KnownFields for CreateWorkOrder {
         "work_type",
         "yaml_content",
         "max_retries",
+        "infrastructure_retries_max",
         "backoff_seconds",
         "claim_timeout_seconds",
         "targeting",
@@ -75,6 +85,7 @@ impl KnownFields for CreateWorkOrder {
         "priority",
         "deadline_seconds",
         "start_by",
+        "start_by_seconds",
         "run_at",
         "delivery",
         "retry_on",
@@ -251,4 +262,16 @@ pub struct WorkOrder {
     pub retry_of: Option<Uuid>,
     /// Who submitted it, such as `admin:<short>` or `generator:<id>`.
     pub submitted_by: String,
+    /// How many attempts may follow failures of the class `infrastructure`; these use up none of `max_retries`.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub infrastructure_retries_max: i64,
+    /// How many retries followed failures of the class `infrastructure` so far.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub infrastructure_retry_count: i64,
+    /// Whether each pause before a retry is shortened at random, by up to half: when `backoff_seconds` was not stated.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub backoff_jitter: bool,
 }

@@ -39,6 +39,9 @@ fn waiting() -> WorkOrder {
         metadata: Default::default(),
         retry_of: None,
         submitted_by: "admin:abcdefgh".to_owned(),
+        infrastructure_retries_max: 5,
+        infrastructure_retry_count: 0,
+        backoff_jitter: false,
     }
 }
 
@@ -81,7 +84,10 @@ fn a_work_order_has_all_its_keys() {
       },
       "metadata": {},
       "retry_of": null,
-      "submitted_by": "admin:abcdefgh"
+      "submitted_by": "admin:abcdefgh",
+      "infrastructure_retries_max": 5,
+      "infrastructure_retry_count": 0,
+      "backoff_jitter": false
     }
     "#);
 }
@@ -129,7 +135,8 @@ fn a_log_entry_has_all_its_keys() {
       "exit_code": null,
       "result": null,
       "lost_count": 1,
-      "retry_of": null
+      "retry_of": null,
+      "infrastructure_retries_attempted": 0
     }
     "#);
 }

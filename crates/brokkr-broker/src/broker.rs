@@ -16,13 +16,14 @@ use crate::api::{self, LinkTrace};
 use crate::app::App;
 use crate::app::database_clock::{ClockError, DatabaseClock};
 use crate::app::random::{Random, SystemRandom};
+use crate::app::restore::Restored;
 use crate::app::startup::FirstAdminError;
-use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, TlsConfig};
+use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, Limits, TlsConfig};
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
-    ClockReader, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner, StartBySweeper, Vacuumer,
-    Waker,
+    ClockReader, DeadlineSweeper, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner,
+    StartBySweeper, Vacuumer, Waker,
 };
 
 /// How long a client may take to send a request's head. Slower ones only hold connections.
@@ -30,6 +31,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Often enough that histograms stay small under load.
 const METRICS_FOLDED_EVERY: Duration = Duration::from_secs(5);
+
+/// Deadlines are given minutes anyway, and are looked for among all that is claimed.
+const DEADLINES_SWEPT_EVERY: Duration = Duration::from_secs(10);
 
 /// While ten thousand orders are claimed in a second, claims pass as many dead entries as they are worth a vacuum.
 const ROUTES_VACUUMED_EVERY: Duration = Duration::from_secs(5);
@@ -97,6 +101,19 @@ pub enum StartError {
 pub struct Broker;
 
 impl Broker {
+    /// Does what is to be done once the database was restored from a backup ([`App::restored`]), before any broker serves it.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was changed then.
+    pub async fn restored(db: &Db) -> Result<Restored, StartError> {
+        let clock = Arc::new(DatabaseClock::start(db).await?);
+        let random = Surroundings::default().random;
+        App::new(db.clone(), clock, random, Limits::default())
+            .restored()
+            .await
+            .map_err(StartError::Database)
+    }
+
     /// Opens the database, brings its schema up to date, makes the first administrator's key if none works, and serves.
     /// With TLS, the process must have chosen its crypto provider before.
     ///
@@ -261,6 +278,10 @@ fn spawn_tasks(app: &App, clock: Arc<DatabaseClock>, config: &BrokerConfig) -> D
     driver.spawn(
         LeaseSweeper::new(app.clone(), batch_max),
         every_millis(sweeps.lease_millis),
+    );
+    driver.spawn(
+        DeadlineSweeper::new(app.clone(), batch_max),
+        DEADLINES_SWEPT_EVERY,
     );
     driver.spawn(
         Promoter::new(app.clone(), batch_max),

@@ -1,8 +1,8 @@
 //! Work orders, their targeting and attempts, and the log.
 
 use brokkr_api::{
-    Attempt, BatchAnswer, BatchCreate, Cancel, CreateWorkOrder, ListLog, ListWorkOrders, SetTargeting,
-    Targeting, WorkOrder, WorkOrderLog, paths,
+    Attempt, BatchAnswer, BatchCreate, Cancel, CreateWorkOrder, ListLog, ListWorkOrders, RetriesAnswer,
+    RetriesRequest, SetTargeting, Targeting, WorkOrder, WorkOrderLog, paths,
 };
 use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
@@ -107,6 +107,15 @@ impl Client {
     pub async fn retry_work_order(&self, id: Uuid) -> Result<WorkOrder, ClientError> {
         self.post_empty(&paths::with_id(paths::WORK_ORDER_RETRY, id))
             .await
+    }
+
+    /// Submits many ended work orders again, each as a new one; or counts them.
+    ///
+    /// # Errors
+    /// `invalid_query`, `invalid_limit`.
+    pub async fn retry_work_orders(&self, retries: &RetriesRequest) -> Result<RetriesAnswer, ClientError> {
+        let request = self.request(Method::POST, paths::WORK_ORDER_LOG_RETRIES);
+        read(send(request.json(retries)).await?).await
     }
 
     /// Who may run a work order.

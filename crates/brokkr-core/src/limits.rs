@@ -70,6 +70,10 @@ bounded! {
     MaxRetries(u32), "max_retries", 0..=1_000, default 3
 }
 bounded! {
+    /// How often an order may be tried again after failures around its work, which use up no other retry. 0 to 1,000.
+    InfrastructureRetriesMax(u32), "infrastructure_retries_max", 0..=1_000, default 5
+}
+bounded! {
     /// The base of the waiting time before a retry, in seconds. 0 to 86,400 (24 h, the cap of the waiting time itself).
     BackoffSeconds(u32), "backoff_seconds", 0..=86_400, default 60
 }
@@ -80,6 +84,10 @@ bounded! {
 bounded! {
     /// How long a claim holds unless it is renewed, in seconds. 5 to 2,592,000.
     LeaseSeconds(u32), "lease_seconds", 5..=2_592_000, default 30
+}
+bounded! {
+    /// How soon after it was accepted an order must start, in seconds. 1 to 2,592,000 (30 days).
+    StartBySeconds(u32), "start_by_seconds", 1..=2_592_000
 }
 bounded! {
     /// The longest that one attempt may run, in seconds. 1 to 2,592,000 (30 days). Never derived from the lease.

@@ -3,17 +3,37 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The longest wait before a retry: 24 hours, in seconds.
 pub const BACKOFF_SECONDS_MAX: u64 = 86_400;
 
-/// How long to wait before the retry that raised the count to `retry_count`, in seconds.
+/// Which of an order's two budgets pays for a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Budget {
+    /// The order's retries, which failures of the work and losses use up.
+    Retries,
+    /// The retries for what happened around the work, which leave the others alone.
+    Infrastructure,
+}
+
+/// How long to wait before the retry that raised the count of its budget to `retry_count`, in seconds.
 ///
 /// `backoff_seconds * 2^retry_count`, as the contract has it, saturating and capped at [`BACKOFF_SECONDS_MAX`].
 #[must_use]
 pub fn backoff_seconds(base: u32, retry_count: u32) -> u64 {
     let factor = 1_u64.checked_shl(retry_count).unwrap_or(u64::MAX);
     u64::from(base).saturating_mul(factor).min(BACKOFF_SECONDS_MAX)
+}
+
+/// A wait of `seconds` that is shortened at random: `random` chooses, evenly, between half of it and all of it.
+///
+/// What fails together would otherwise come back together, again and again. It is never longer than the contract's wait.
+#[must_use]
+pub fn jittered(seconds: u64, random: u64) -> Duration {
+    let half = Duration::from_secs(seconds) / 2;
+    let chosen = (half.as_micros() * u128::from(random)) >> 64;
+    half + Duration::from_micros(u64::try_from(chosen).unwrap_or(u64::MAX))
 }
 
 /// What kind of thing made an attempt fail. A value set where the failure happens, never read out of a message.
@@ -130,14 +150,19 @@ impl RetryOn {
         self.0.iter().copied()
     }
 
-    /// Whether a reported failure may be retried. The reporter's own word wins; then the class decides; a report with
-    /// neither may be retried, as the contract's default says.
+    /// Which budget pays for the retry of a reported failure; none when it is not to be retried.
+    ///
+    /// What was refused or cancelled is never retried. Otherwise the reporter's own word wins, counted as the contract has it;
+    /// then the class decides; a report with neither may be retried, as the contract's default says.
     #[must_use]
-    pub fn retryable(&self, said: Option<bool>, class: Option<FailureClass>) -> bool {
+    pub fn budget(&self, said: Option<bool>, class: Option<FailureClass>) -> Option<Budget> {
         match (said, class) {
-            (Some(said), _) => said,
-            (None, Some(class)) => self.contains(class),
-            (None, None) => true,
+            (_, Some(FailureClass::Refused | FailureClass::Cancelled)) => None,
+            (Some(said), _) => said.then_some(Budget::Retries),
+            (None, None) => Some(Budget::Retries),
+            (None, Some(class)) if !self.contains(class) => None,
+            (None, Some(FailureClass::Infrastructure)) => Some(Budget::Infrastructure),
+            (None, Some(_)) => Some(Budget::Retries),
         }
     }
 }
@@ -161,19 +186,58 @@ mod tests {
     }
 
     #[test]
-    fn the_reporters_word_wins_over_the_class() {
+    fn a_wait_with_jitter_is_between_half_of_it_and_all_of_it() {
+        assert_eq!(jittered(120, 0), Duration::from_secs(60));
+        assert_eq!(jittered(120, 1 << 63), Duration::from_secs(90));
+        assert_eq!(jittered(120, u64::MAX), Duration::from_micros(119_999_999));
+        assert_eq!(jittered(0, u64::MAX), Duration::ZERO);
+        for random in [0, 7, u64::MAX / 3, u64::MAX] {
+            let wait = jittered(BACKOFF_SECONDS_MAX, random);
+            assert!(wait >= Duration::from_secs(BACKOFF_SECONDS_MAX / 2));
+            assert!(wait <= Duration::from_secs(BACKOFF_SECONDS_MAX));
+        }
+    }
+
+    #[test]
+    fn the_reporters_word_wins_over_the_class_and_counts_as_in_the_contract() {
         let retry_on = RetryOn::default();
-        assert!(retry_on.retryable(Some(true), Some(FailureClass::Work)));
-        assert!(!retry_on.retryable(Some(false), Some(FailureClass::Infrastructure)));
+        for class in [FailureClass::Work, FailureClass::Infrastructure] {
+            assert_eq!(retry_on.budget(Some(true), Some(class)), Some(Budget::Retries));
+            assert_eq!(retry_on.budget(Some(false), Some(class)), None);
+        }
+        assert_eq!(retry_on.budget(Some(true), None), Some(Budget::Retries));
     }
 
     #[test]
     fn without_a_word_the_class_decides_and_without_a_class_it_is_retried() {
         let retry_on = RetryOn::default();
-        assert!(retry_on.retryable(None, Some(FailureClass::Infrastructure)));
-        assert!(!retry_on.retryable(None, Some(FailureClass::Work)));
-        assert!(!retry_on.retryable(None, Some(FailureClass::Refused)));
-        assert!(retry_on.retryable(None, None));
+        let budget = |class| retry_on.budget(None, class);
+        assert_eq!(
+            budget(Some(FailureClass::Infrastructure)),
+            Some(Budget::Infrastructure)
+        );
+        assert_eq!(budget(Some(FailureClass::Work)), None);
+        assert_eq!(budget(Some(FailureClass::Deadline)), None);
+        assert_eq!(budget(None), Some(Budget::Retries));
+    }
+
+    #[test]
+    fn failures_of_the_work_and_passed_deadlines_that_are_to_be_retried_use_up_the_orders_retries() {
+        let retry_on = RetryOn::new([FailureClass::Work, FailureClass::Deadline]).expect("may be retried");
+        for class in [FailureClass::Work, FailureClass::Deadline] {
+            assert_eq!(retry_on.budget(None, Some(class)), Some(Budget::Retries));
+        }
+        assert_eq!(retry_on.budget(None, Some(FailureClass::Infrastructure)), None);
+    }
+
+    #[test]
+    fn what_was_refused_or_cancelled_is_never_retried_whatever_is_said() {
+        let retry_on = RetryOn::default();
+        for class in [FailureClass::Refused, FailureClass::Cancelled] {
+            for said in [None, Some(false), Some(true)] {
+                assert_eq!(retry_on.budget(said, Some(class)), None);
+            }
+        }
     }
 
     #[test]

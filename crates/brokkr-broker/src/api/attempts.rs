@@ -61,7 +61,7 @@ impl From<AttemptAt> for WireAttempt {
 impl From<EndedAttempt> for WireAttempt {
     fn from(ended: EndedAttempt) -> Self {
         Self {
-            attempt: ended.attempt.number().into(),
+            attempt: ended.attempt.number(),
             agent_id: ended.agent.as_uuid(),
             claimed_at: ended.started_at.on_wire(),
             lease_expires_at: None,
@@ -77,7 +77,7 @@ impl From<EndedAttempt> for WireAttempt {
 
 fn current(number: Attempt, claim: &Claim) -> WireAttempt {
     WireAttempt {
-        attempt: number.number().into(),
+        attempt: number.number(),
         agent_id: claim.agent.as_uuid(),
         claimed_at: claim.claimed_at.on_wire(),
         lease_expires_at: Some(claim.lease_expires_at.on_wire()),

@@ -51,7 +51,7 @@ impl From<HeldOrder> for ClaimedWorkOrder {
         let lost_attempts = held
             .lost_attempts
             .iter()
-            .map(|attempt| attempt.number().into())
+            .map(|attempt| attempt.number())
             .collect();
         Self {
             traceparent: held.order.head.traceparent.clone(),

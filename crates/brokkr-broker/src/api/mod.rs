@@ -11,6 +11,7 @@ mod on_wire;
 pub mod openapi;
 mod paging;
 pub mod problem;
+mod retries;
 mod router;
 mod state;
 mod warnings;

@@ -139,7 +139,7 @@ fn appended(
 impl From<OutputPiece> for WirePiece {
     fn from(piece: OutputPiece) -> Self {
         Self {
-            attempt: piece.attempt.number().into(),
+            attempt: piece.attempt.number(),
             offset: signed(piece.offset),
             stream: piece.stream,
             at: piece.at.on_wire(),
@@ -151,7 +151,7 @@ impl From<OutputPiece> for WirePiece {
 impl From<OutputPage> for WirePage {
     fn from(page: OutputPage) -> Self {
         Self {
-            attempt: page.attempt.number().into(),
+            attempt: page.attempt.number(),
             chunks: page.pieces.into_iter().map(WirePiece::from).collect(),
             next: signed(page.next),
             complete: page.complete,
@@ -297,9 +297,15 @@ fn position(text: &str) -> Result<Position, Problem> {
     };
     let position: OutputPosition = text.parse().map_err(|_| invalid())?;
     Ok(Position {
-        attempt: Attempt::new(u32::try_from(position.attempt).map_err(|_| invalid())?),
+        attempt: stored(position.attempt).ok_or_else(invalid)?,
         offset: u64::try_from(position.offset).map_err(|_| invalid())?,
     })
+}
+
+fn stored(attempt: i64) -> Option<Attempt> {
+    (0..=Attempt::MAX.number())
+        .contains(&attempt)
+        .then(|| Attempt::new(attempt))
 }
 
 fn told(told: OutputEvent) -> Event {
@@ -313,7 +319,7 @@ fn told(told: OutputEvent) -> Event {
         }
         OutputEvent::Ended { attempt, ending } => {
             let ended = OutputEnded {
-                attempt: attempt.number().into(),
+                attempt: attempt.number(),
                 ending: ending.map(|ending| ending.on_wire()),
             };
             Event::default().event(event::ENDED).data(data(&ended))

@@ -41,7 +41,7 @@ impl From<Renewals> for WireRenewals {
             let reason = renewed.cancel.as_ref()?.reason.clone();
             Some(CancelRequested {
                 id: renewed.id.as_uuid(),
-                attempt: renewed.attempt.number().into(),
+                attempt: renewed.attempt.number(),
                 reason,
             })
         });
@@ -52,7 +52,7 @@ impl From<Renewals> for WireRenewals {
                 .iter()
                 .map(|renewed| WireRenewed {
                     id: renewed.id.as_uuid(),
-                    attempt: renewed.attempt.number().into(),
+                    attempt: renewed.attempt.number(),
                     lease_expires_at: renewed.lease_expires_at.on_wire(),
                 })
                 .collect(),
@@ -69,7 +69,7 @@ fn lost((id, attempt, loss): (WorkOrderId, Attempt, Loss)) -> Lost {
     };
     Lost {
         id: id.as_uuid(),
-        attempt: attempt.number().into(),
+        attempt: attempt.number(),
         code: code.as_str().to_owned(),
     }
 }
@@ -130,11 +130,10 @@ fn state(text: String) -> Result<String, Problem> {
 
 /// The number of an attempt, which begins at 1.
 pub(super) fn attempt(number: i64, code: Code) -> Result<Attempt, Problem> {
-    match u32::try_from(number) {
-        Ok(number @ 1..) => Ok(Attempt::new(number)),
-        _ => Err(Problem::new(
-            code,
-            format!("attempt must be between 1 and {}, not {number}.", u32::MAX),
-        )),
+    let max = Attempt::MAX.number();
+    if (1..=max).contains(&number) {
+        return Ok(Attempt::new(number));
     }
+    let rule = format!("attempt must be between 1 and {max}, not {number}.");
+    Err(Problem::new(code, rule))
 }

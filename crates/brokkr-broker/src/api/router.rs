@@ -12,7 +12,7 @@ use super::problem::{Code, Problem};
 use super::state::{AppState, LinkTrace};
 use super::{
     agent_annotations, agent_labels, agents, attempts, auth, claims, docs, endings, generators, health,
-    openapi, output, paks, renewals, work_order_log, work_orders,
+    openapi, output, paks, renewals, retries, work_order_log, work_orders,
 };
 use crate::app::App;
 
@@ -26,6 +26,7 @@ pub(super) fn operations() -> OpenApiRouter<AppState> {
         .merge(attempts::router())
         .merge(output::router())
         .merge(work_order_log::router())
+        .merge(retries::router())
         .merge(agents::router())
         .merge(agent_labels::router())
         .merge(agent_annotations::router())

@@ -303,8 +303,9 @@ fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Time
         Event::Fail {
             attempt,
             class,
-            retryable: head.retry_on.retryable(report.retryable, class),
+            retry: head.retry_on.budget(report.retryable, class),
             now,
+            random: steps.random(),
         }
     };
     match head.life().apply(event) {

@@ -5,6 +5,7 @@
 
 use brokkr_core::ids::WorkOrderId;
 use brokkr_core::life::{AttemptEnding, Ending, Event, Life, State};
+use brokkr_core::retry::Budget;
 use brokkr_core::time::Timestamp;
 use serde_json::json;
 
@@ -71,6 +72,11 @@ impl<'a> Steps<'a> {
         self.actor = actor;
     }
 
+    /// A random number for a step.
+    pub(super) fn random(&self) -> u64 {
+        u64::from_le_bytes(self.app.random_bytes())
+    }
+
     /// Adds the step from `head` to `after`, which the model answered to `event`. `report` is what there is to tell of it,
     /// and `outcome_hash` knows the same report when it comes again.
     pub(super) fn add(
@@ -85,10 +91,7 @@ impl<'a> Steps<'a> {
             after.attempt == head.attempt(),
             "no step but a claim makes an attempt"
         );
-        debug_assert!(
-            after.retry_count + after.lost_count <= after.policy.max_retries,
-            "no order cycles for ever"
-        );
+        debug_assert!(after.within_budgets(), "no order cycles for ever");
         let (id, attempt) = (head.id, head.attempt());
         match after.state {
             State::Ended(ending) => {
@@ -109,9 +112,15 @@ impl<'a> Steps<'a> {
             }
             State::RetryPending { not_before } => {
                 let last_error = report.message.clone().unwrap_or_else(|| UNKNOWN_ERROR.to_owned());
+                let before = head.life().infrastructure_retry_count;
                 self.retries.push(Retry {
                     id,
                     attempt,
+                    budget: if after.infrastructure_retry_count > before {
+                        Budget::Infrastructure
+                    } else {
+                        Budget::Retries
+                    },
                     not_before,
                     last_error,
                 });
@@ -133,7 +142,10 @@ impl<'a> Steps<'a> {
         let action = match event {
             Event::Cancel => "work_order.cancel",
             Event::Release { .. } => "work_order.release",
-            Event::LeasePassed { .. } | Event::HolderRemoved => "work_order.take_back",
+            Event::LeasePassed { .. }
+            | Event::DeadlinePassed { .. }
+            | Event::HolderRemoved
+            | Event::Restored => "work_order.take_back",
             Event::StartByPassed { .. } => "work_order.expire",
             _ => "work_order.complete",
         };

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use brokkr_core::ids::AgentId;
-use brokkr_core::life::Event;
+use brokkr_core::life::{DEADLINE_MARGIN_SECONDS, Event};
 use brokkr_core::names::WorkType;
+use brokkr_core::retry::FailureClass;
 use brokkr_core::routing::Route;
 use brokkr_core::time::Timestamp;
 use tracing::info;
@@ -41,7 +42,13 @@ impl App {
         let mut tx = self.db.begin().await?;
         let heads = sweeps::expired_leases(&mut tx, now, limit).await?;
         let settled = self
-            .step_all(&mut tx, Actor::Broker, &heads, Event::LeasePassed { now }, now)
+            .step_all(
+                &mut tx,
+                Actor::Broker,
+                &heads,
+                |_| Some(Event::LeasePassed { now }),
+                now,
+            )
             .await?;
         tx.commit().await?;
         for head in &heads {
@@ -49,6 +56,35 @@ impl App {
             info!(work_order.id = %head.id, agent.id = holder, "lease expired, work order {} was taken back", head.id);
         }
         self.metrics().leases_lost(heads.len() as u64);
+        self.settled(settled);
+        Ok(heads.len() as u64)
+    }
+
+    /// Takes orders back from agents that hold them long after the deadline of the attempt, whether or not they renew: such an agent
+    /// will not end it any more. What the attempt came to is not known, so it is lost.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database did not do its part.
+    pub async fn end_overdue_attempts(&self, limit: u32) -> Result<u64, DalError> {
+        let now = self.now();
+        let until = now.minus(Duration::from_secs(DEADLINE_MARGIN_SECONDS));
+        if !due(sweeps::next_deadline(&mut self.db.read().await?).await?, until) {
+            return Ok(0);
+        }
+        let mut tx = self.db.begin().await?;
+        let heads = sweeps::overdue_attempts(&mut tx, until, limit).await?;
+        let event = |head: &OrderHead| {
+            Some(Event::DeadlinePassed {
+                now,
+                deadline: head.deadline()?,
+                retry: head.retry_on.contains(FailureClass::Deadline),
+            })
+        };
+        let settled = self.step_all(&mut tx, Actor::Broker, &heads, event, now).await?;
+        tx.commit().await?;
+        for head in &heads {
+            info!(work_order.id = %head.id, "deadline passed unreported, work order {} was taken back", head.id);
+        }
         self.settled(settled);
         Ok(heads.len() as u64)
     }
@@ -98,7 +134,13 @@ impl App {
         let mut tx = self.db.begin().await?;
         let heads = sweeps::start_by_passed(&mut tx, now, limit).await?;
         let settled = self
-            .step_all(&mut tx, Actor::Broker, &heads, Event::StartByPassed { now }, now)
+            .step_all(
+                &mut tx,
+                Actor::Broker,
+                &heads,
+                |_| Some(Event::StartByPassed { now }),
+                now,
+            )
             .await?;
         tx.commit().await?;
         self.settled(settled);
@@ -169,7 +211,13 @@ impl App {
         loop {
             let heads = claims::held_for_update(tx, agent, HELD_BATCH).await?;
             let settled = self
-                .step_all(tx, Actor::Caller(caller), &heads, Event::HolderRemoved, now)
+                .step_all(
+                    tx,
+                    Actor::Caller(caller),
+                    &heads,
+                    |_| Some(Event::HolderRemoved),
+                    now,
+                )
                 .await?;
             all.entries.extend(settled.entries);
             all.reopened.extend(settled.reopened);
@@ -179,16 +227,17 @@ impl App {
         }
     }
 
-    async fn step_all(
+    pub(super) async fn step_all(
         &self,
         tx: &mut Tx,
         actor: Actor<'_>,
         heads: &[OrderHead],
-        event: Event,
+        event: impl Fn(&OrderHead) -> Option<Event>,
         now: Timestamp,
     ) -> Result<Settled, DalError> {
         let mut steps = Steps::new(self, actor, now);
         for head in heads {
+            let Some(event) = event(head) else { continue };
             // What the model refuses is left as it is; the statement that found it is no more than a hint.
             if let Ok(after) = head.life().apply(event) {
                 let message = message(event).map(str::to_owned);
@@ -198,6 +247,7 @@ impl App {
                     after,
                     Report {
                         message,
+                        class: class(event),
                         ..Report::default()
                     },
                     None,
@@ -218,10 +268,20 @@ fn due(next: Option<Timestamp>, now: Timestamp) -> bool {
 fn message(event: Event) -> Option<&'static str> {
     match event {
         Event::LeasePassed { .. } => Some("The lease passed without a word from the agent."),
+        Event::DeadlinePassed { .. } => {
+            Some("The deadline passed, and the agent did not say how the attempt ended.")
+        }
         Event::HolderRemoved => Some("The agent was deleted."),
+        Event::Restored => {
+            Some("The database was restored from a backup, so what became of the attempt is not known.")
+        }
         Event::StartByPassed { .. } => Some("It was not started in time."),
         _ => None,
     }
+}
+
+fn class(event: Event) -> Option<FailureClass> {
+    matches!(event, Event::DeadlinePassed { .. }).then_some(FailureClass::Deadline)
 }
 
 fn listening((route, types): (Route, Option<BTreeSet<WorkType>>)) -> Vec<Listening> {

@@ -27,7 +27,8 @@ macro_rules! find_known {
               WHERE work_orders.id IN (SELECT input.id FROM input)
                 AND CASE work_orders.status
                     WHEN 'PENDING' THEN work_orders.start_by IS NULL OR work_orders.start_by >= $2
-                                        OR work_orders.retry_count + work_orders.lost_count > 0
+                                        OR work_orders.retry_count + work_orders.infrastructure_retry_count
+                                           + work_orders.lost_count > 0
                     ELSE FALSE END
               ORDER BY work_orders.id ",
             $lock
@@ -42,7 +43,9 @@ macro_rules! assign {
         concat!(
             "UPDATE work_orders
                 SET status = 'CLAIMED',
-                    attempt = work_orders.attempt + 1,
+                    attempt = 1 + CASE WHEN work_orders.attempt < (SELECT MAX(epoch) FROM restores)
+                                       THEN (SELECT MAX(epoch) FROM restores)
+                                       ELSE work_orders.attempt END,
                     claimed_by = given.agent_id,
                     claimed_at = $2,
                     claim_instance_id = given.instance_id,

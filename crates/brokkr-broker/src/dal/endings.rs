@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::WorkOrderId;
 use brokkr_core::life::{AttemptEnding, Ending};
+use brokkr_core::retry::Budget;
 use brokkr_core::time::Timestamp;
 
 use super::attempts::Report;
@@ -45,7 +46,8 @@ statements! {
         "WITH input AS MATERIALIZED ({input})
          UPDATE work_orders
             SET status = 'RETRY_PENDING',
-                retry_count = work_orders.retry_count + 1,
+                retry_count = work_orders.retry_count + 1 - input.infrastructure,
+                infrastructure_retry_count = work_orders.infrastructure_retry_count + input.infrastructure,
                 next_retry_after = input.not_before,
                 last_error = input.last_error,
                 last_error_at = $2,
@@ -59,11 +61,14 @@ statements! {
             AND work_orders.attempt = input.attempt
             AND work_orders.status = 'CLAIMED'
             AND work_orders.cancel_requested_at IS NULL
-            AND work_orders.retry_count + work_orders.lost_count < work_orders.max_retries
+            AND CASE input.infrastructure
+                WHEN 1 THEN work_orders.infrastructure_retry_count < work_orders.infrastructure_retries_max
+                ELSE work_orders.retry_count + work_orders.lost_count < work_orders.max_retries END
          RETURNING work_orders.id",
         &[
             ("id", Kind::Uuid),
             ("attempt", Kind::BigInt),
+            ("infrastructure", Kind::BigInt),
             ("not_before", Kind::BigInt),
             ("last_error", Kind::Text),
         ],
@@ -163,14 +168,16 @@ pub struct Retry {
     pub id: WorkOrderId,
     /// The attempt that failed, which must be the current one.
     pub attempt: Attempt,
+    /// What pays for the retry.
+    pub budget: Budget,
     /// When it may be claimed again.
     pub not_before: Timestamp,
     /// What the failure said.
     pub last_error: String,
 }
 
-/// Sends failed orders to wait for their retries. Answers those that do; an order whose cancellation was asked for, or that
-/// has no retry left, is not among them.
+/// Sends failed orders to wait for their retries. Answers those that do; an order whose cancellation was asked for, or whose
+/// budget has no retry left, is not among them.
 ///
 /// # Errors
 /// [`DalError`] when the database fails.
@@ -184,7 +191,16 @@ pub async fn schedule_retry_many(
     }
     let input: Rows = retries
         .iter()
-        .map(|retry| params![retry.id, retry.attempt, retry.not_before, &retry.last_error])
+        .map(|retry| {
+            let infrastructure = i64::from(retry.budget == Budget::Infrastructure);
+            params![
+                retry.id,
+                retry.attempt,
+                infrastructure,
+                retry.not_before,
+                &retry.last_error
+            ]
+        })
         .collect();
     changed(&tx.fetch_all(&SCHEDULE_RETRIES, params![input, now]).await?)
 }

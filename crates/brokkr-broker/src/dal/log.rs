@@ -98,6 +98,8 @@ pub struct LogEntry {
     pub claim_timeout_seconds: ClaimTimeoutSeconds,
     /// How often a failure sent it back to wait for a retry.
     pub retries_attempted: u32,
+    /// How often a failure around the work did.
+    pub infrastructure_retries_attempted: u32,
     /// How often a lost attempt sent it back to the queue.
     pub lost_count: u32,
     /// What the latest failure said that sent it back.
@@ -262,11 +264,14 @@ impl TryFrom<&Row> for LogEntry {
             policy: Policy {
                 delivery: row.get("delivery")?,
                 max_retries: row.get("max_retries")?,
+                infrastructure_retries_max: row.get("infrastructure_retries_max")?,
                 backoff_seconds: row.get("backoff_seconds")?,
+                backoff_jitter: row.get("backoff_jitter")?,
                 start_by: row.get("start_by")?,
             },
             claim_timeout_seconds: row.get_with("claim_timeout_seconds", ClaimTimeoutSeconds::new)?,
             retries_attempted: row.get("retries_attempted")?,
+            infrastructure_retries_attempted: row.get("infrastructure_retries_attempted")?,
             lost_count: row.get("lost_count")?,
             last_error: last_error(row)?,
             attempt: row.get("attempt")?,

@@ -49,6 +49,30 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0003_routes.sql"),
         sqlite: include_str!("../../migrations/sqlite/0003_routes.sql"),
     },
+    Script {
+        version: 4,
+        description: "retry budgets",
+        postgres: include_str!("../../migrations/postgres/0004_retry_budgets.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0004_retry_budgets.sql"),
+    },
+    Script {
+        version: 5,
+        description: "restores",
+        postgres: include_str!("../../migrations/postgres/0005_restores.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_restores.sql"),
+    },
+    Script {
+        version: 6,
+        description: "backoff jitter",
+        postgres: include_str!("../../migrations/postgres/0006_backoff_jitter.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_backoff_jitter.sql"),
+    },
+    Script {
+        version: 7,
+        description: "retries",
+        postgres: include_str!("../../migrations/postgres/0007_retries.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_retries.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

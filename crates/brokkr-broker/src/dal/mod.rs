@@ -24,6 +24,8 @@ pub mod output;
 pub mod pending;
 pub mod queue_depth;
 pub mod renewals;
+pub mod restores;
+pub mod retries;
 pub mod routes;
 mod row;
 mod sql;
@@ -66,6 +68,8 @@ pub fn all_statements() -> Vec<&'static Sql> {
         pending::STATEMENTS,
         queue_depth::STATEMENTS,
         renewals::STATEMENTS,
+        restores::STATEMENTS,
+        retries::STATEMENTS,
         routes::STATEMENTS,
         sweeps::STATEMENTS,
         vacuum::STATEMENTS,

@@ -66,6 +66,11 @@ statements! {
         "SELECT MAX(attempt) AS attempt FROM output_chunks WHERE work_order_id = $1",
     );
 
+    static NEXT_ATTEMPT = Sql::shared(
+        "output.next_attempt",
+        "SELECT MIN(attempt) AS attempt FROM output_chunks WHERE work_order_id = $1 AND attempt > $2",
+    );
+
     static DELETE = Sql::batch(
         "output.delete",
         "WITH input AS MATERIALIZED ({input})
@@ -208,6 +213,16 @@ fn read(row: &Row) -> Result<Chunk, DalError> {
 /// [`DalError`] when the database fails.
 pub async fn latest_attempt(tx: &mut Tx, id: WorkOrderId) -> Result<Option<Attempt>, DalError> {
     tx.fetch_one(&LATEST_ATTEMPT, params![id]).await?.get("attempt")
+}
+
+/// The first attempt of an order after this one that printed anything.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn next_attempt(tx: &mut Tx, id: WorkOrderId, after: Attempt) -> Result<Option<Attempt>, DalError> {
+    tx.fetch_one(&NEXT_ATTEMPT, params![id, after])
+        .await?
+        .get("attempt")
 }
 
 /// Removes the output of orders that are gone.

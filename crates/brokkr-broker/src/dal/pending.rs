@@ -52,7 +52,8 @@ macro_rules! beginning {
                 AND routes.priority = stretches.priority
                 AND routes.work_order_id > $2
                 AND (SELECT CASE WHEN waiting.start_by IS NULL OR waiting.start_by >= $3
-                                      OR waiting.retry_count + waiting.lost_count > 0
+                                      OR waiting.retry_count + waiting.infrastructure_retry_count
+                                         + waiting.lost_count > 0
                                  THEN TRUE ELSE FALSE END
                        FROM work_orders AS waiting
                       WHERE waiting.id = routes.work_order_id) ",

@@ -182,7 +182,7 @@ columns! {
     u32 = bigint(number) Ok(Self::try_from(number)?);
     u64 = bigint(number) Ok(Self::try_from(number)?);
     usize = bigint(number) Ok(Self::try_from(number)?);
-    Attempt = bigint(number) Ok(Self::new(u32::try_from(number)?));
+    Attempt = bigint(number) Ok(Self::new(number));
     Timestamp = bigint(micros) Ok(Self::from_micros(micros));
     bool = boolean(truth) Ok(truth);
     Vec<u8> = bytes(bytes) Ok(bytes);

@@ -52,6 +52,7 @@ macro_rules! next_due {
             "         WHERE status IN ('PENDING', 'SCHEDULED')
                         AND start_by IS NOT NULL
                         AND retry_count = 0
+                        AND infrastructure_retry_count = 0
                         AND lost_count = 0) AS start_by"
         )
     };
@@ -63,6 +64,13 @@ statements! {
         "work_orders INDEXED BY work_orders_claimed_by",
         "claimed_by IS NOT NULL AND lease_expires_at <= $1",
         "lease_expires_at"
+    );
+
+    static OVERDUE_ATTEMPTS = finder!(
+        "sweeps.overdue_attempts",
+        "work_orders INDEXED BY work_orders_claimed_by",
+        "claimed_by IS NOT NULL AND deadline_seconds IS NOT NULL AND claimed_at + deadline_seconds * 1000000 <= $1",
+        "claimed_at"
     );
 
     static DUE_RETRIES = finder!(
@@ -83,7 +91,7 @@ statements! {
         "sweeps.start_by_passed",
         "work_orders INDEXED BY work_orders_start_by",
         "status IN ('PENDING', 'SCHEDULED') AND start_by IS NOT NULL AND start_by < $1
-           AND retry_count = 0 AND lost_count = 0",
+           AND retry_count = 0 AND infrastructure_retry_count = 0 AND lost_count = 0",
         "start_by"
     );
 
@@ -111,6 +119,15 @@ statements! {
           WHERE claimed_by IS NOT NULL",
     );
 
+    /// As with the leases.
+    static NEXT_DEADLINE = Sql::per_dialect(
+        "sweeps.next_deadline",
+        "SELECT MIN(claimed_at + deadline_seconds * 1000000) AS deadline FROM work_orders WHERE claimed_by IS NOT NULL",
+        "SELECT MIN(claimed_at + deadline_seconds * 1000000) AS deadline
+           FROM work_orders INDEXED BY work_orders_claimed_by
+          WHERE claimed_by IS NOT NULL",
+    );
+
     /// As with the finders, SQLite is told the indexes.
     static NEXT_DUE = Sql::per_dialect(
         "sweeps.next_due",
@@ -129,6 +146,14 @@ statements! {
 /// [`DalError`] when the database fails.
 pub async fn expired_leases(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<OrderHead>, DalError> {
     heads(&tx.fetch_all(&EXPIRED_LEASES, params![now, limit]).await?)
+}
+
+/// At most `limit` claimed orders whose attempt had its deadline at `until` or before, the one that was claimed first first.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn overdue_attempts(tx: &mut Tx, until: Timestamp, limit: u32) -> Result<Vec<OrderHead>, DalError> {
+    heads(&tx.fetch_all(&OVERDUE_ATTEMPTS, params![until, limit]).await?)
 }
 
 /// At most `limit` orders that wait for a retry whose time has come.
@@ -212,4 +237,12 @@ pub async fn next_lease(tx: &mut Tx) -> Result<Option<Timestamp>, DalError> {
     tx.fetch_one(&NEXT_LEASE, params![])
         .await?
         .get("lease_expires_at")
+}
+
+/// The first deadline of an attempt that has not ended.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn next_deadline(tx: &mut Tx) -> Result<Option<Timestamp>, DalError> {
+    tx.fetch_one(&NEXT_DEADLINE, params![]).await?.get("deadline")
 }

@@ -211,7 +211,7 @@ values! {
     i64 => BigInt(number) number;
     i32 => BigInt(number) i64::from(number);
     u32 => BigInt(number) i64::from(number);
-    Attempt => BigInt(attempt) i64::from(attempt.number());
+    Attempt => BigInt(attempt) attempt.number();
     Timestamp => BigInt(time) time.as_micros();
     bool => Bool(truth) truth;
     Vec<u8> => Bytes(bytes) bytes;

@@ -56,10 +56,12 @@ statements! {
         "WITH input AS MATERIALIZED ({input})
          INSERT INTO work_orders (id, created_at, updated_at, work_type, yaml_content, status, priority, delivery,
                 claim_timeout_seconds, max_retries, retry_count, lost_count, backoff_seconds, attempt,
-                deadline_seconds, start_by, run_at, retry_on, metadata, targeting, retry_of, submitted_by, traceparent)
+                deadline_seconds, start_by, run_at, retry_on, metadata, targeting, retry_of, submitted_by, traceparent,
+                infrastructure_retries_max, backoff_jitter)
          SELECT id, created_at, created_at, work_type, yaml_content, status, priority, delivery,
                 claim_timeout_seconds, max_retries, 0, 0, backoff_seconds, 0,
-                deadline_seconds, start_by, run_at, retry_on, metadata, targeting, retry_of, submitted_by, traceparent
+                deadline_seconds, start_by, run_at, retry_on, metadata, targeting, retry_of, submitted_by, traceparent,
+                infrastructure_retries_max, backoff_jitter
            FROM input",
         &[
             ("id", Kind::Uuid),
@@ -81,6 +83,8 @@ statements! {
             ("retry_of", Kind::Uuid),
             ("submitted_by", Kind::Text),
             ("traceparent", Kind::Text),
+            ("infrastructure_retries_max", Kind::BigInt),
+            ("backoff_jitter", Kind::Bool),
         ],
     );
 

@@ -4,6 +4,7 @@
 //! driver owns its timing, its retries, its metrics and its end. A nudge only makes a task run sooner.
 
 mod clock_reader;
+mod deadline_sweeper;
 mod driver;
 mod lease_sweeper;
 mod metrics_folder;
@@ -18,6 +19,7 @@ use std::error::Error;
 use std::future::Future;
 
 pub use clock_reader::ClockReader;
+pub use deadline_sweeper::DeadlineSweeper;
 pub use driver::{Driver, Nudge};
 pub use lease_sweeper::LeaseSweeper;
 pub use metrics_folder::MetricsFolder;

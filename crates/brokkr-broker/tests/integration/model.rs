@@ -10,12 +10,13 @@ use brokkr_broker::app::claims::{ClaimRequest, InstanceId};
 use brokkr_broker::app::endings::EndingReport;
 use brokkr_broker::app::idempotency::Answer;
 use brokkr_broker::app::renewals::RenewalRequest;
-use brokkr_broker::app::work_orders::{ListFilter, Submission, WorkOrder};
-use brokkr_core::attempt::{Attempt, Lease};
+use brokkr_broker::app::work_orders::{ListFilter, StartBy, Submission, WorkOrder};
+use brokkr_core::attempt::{Attempt, Epoch, Lease};
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
 use brokkr_core::limits::{
-    BackoffSeconds, ClaimMax, ClaimTimeoutSeconds, LeaseSeconds, MaxRetries, Priority, WaitSeconds,
+    BackoffSeconds, ClaimMax, ClaimTimeoutSeconds, InfrastructureRetriesMax, LeaseSeconds, MaxRetries,
+    Priority, WaitSeconds,
 };
 use brokkr_core::names::WorkType;
 use brokkr_core::pak::Pak;
@@ -41,11 +42,19 @@ enum Act {
     Renew,
     Release,
     Succeed,
-    Fail { class: FailureClass, retryable: bool },
+    /// Whether it may be retried is said, or left to the class.
+    Fail {
+        class: FailureClass,
+        retryable: Option<bool>,
+    },
     Cancel,
     Delete,
     Retry,
-    Pass { seconds: u64 },
+    /// The database is what a backup knew, and is told so.
+    Restore,
+    Pass {
+        seconds: u64,
+    },
 }
 
 /// What is done, and whether by the current attempt or by the one before it.
@@ -58,7 +67,9 @@ struct Step {
 fn step() -> impl Strategy<Value = Step> {
     let class = prop_oneof![
         Just(FailureClass::Infrastructure),
+        Just(FailureClass::Infrastructure),
         Just(FailureClass::Work),
+        Just(FailureClass::Refused),
         Just(FailureClass::Cancelled)
     ];
     let act = prop_oneof![
@@ -67,9 +78,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Act::Renew),
         2 => Just(Act::Release),
         1 => Just(Act::Succeed),
-        4 => (class, any::<bool>()).prop_map(|(class, retryable)| Act::Fail { class, retryable }),
+        6 => (class, any::<Option<bool>>()).prop_map(|(class, retryable)| Act::Fail { class, retryable }),
         1 => Just(Act::Cancel),
         2 => Just(Act::Retry),
+        1 => Just(Act::Restore),
         1 => prop_oneof![4 => Just(Act::Renew), 1 => Just(Act::Delete)],
         5 => prop_oneof![0..70_u64, 0..10_000_u64].prop_map(|seconds| Act::Pass { seconds }),
     ];
@@ -81,7 +93,9 @@ fn step() -> impl Strategy<Value = Step> {
 struct Terms {
     delivery: Delivery,
     max_retries: u32,
-    backoff_seconds: u32,
+    infrastructure_retries_max: u32,
+    /// None leaves the choice, and so the jitter, to the broker.
+    backoff_seconds: Option<u32>,
     run_at: Option<u64>,
     start_by: Option<u64>,
 }
@@ -90,10 +104,12 @@ fn terms() -> impl Strategy<Value = Terms> {
     let delivery = prop_oneof![3 => Just(Delivery::AtLeastOnce), 1 => Just(Delivery::AtMostOnce)];
     let run_at = prop::option::weighted(0.3, 0..100_u64);
     let start_by = prop::option::weighted(0.3, 100..300_u64);
-    (delivery, 0..4_u32, 0..40_u32, run_at, start_by).prop_map(
-        |(delivery, max_retries, backoff_seconds, run_at, start_by)| Terms {
+    let backoff_seconds = prop::option::weighted(0.7, 0..40_u32);
+    (delivery, 0..4_u32, 0..3_u32, backoff_seconds, run_at, start_by).prop_map(
+        |(delivery, max_retries, infrastructure_retries_max, backoff_seconds, run_at, start_by)| Terms {
             delivery,
             max_retries,
+            infrastructure_retries_max,
             backoff_seconds,
             run_at,
             start_by,
@@ -140,11 +156,19 @@ impl Side {
             yaml_content: "a: 1".to_owned(),
             targeting: Targeting::new(vec![self.agent], vec![], vec![], 9).unwrap(),
             max_retries: MaxRetries::new(terms.max_retries.into()).unwrap(),
-            backoff_seconds: BackoffSeconds::new(terms.backoff_seconds.into()).unwrap(),
+            infrastructure_retries_max: InfrastructureRetriesMax::new(
+                terms.infrastructure_retries_max.into(),
+            )
+            .unwrap(),
+            backoff_seconds: terms
+                .backoff_seconds
+                .map(|seconds| BackoffSeconds::new(seconds.into()).unwrap()),
             claim_timeout_seconds: ClaimTimeoutSeconds::new(CLAIM_TIMEOUT).unwrap(),
             priority: Priority::default(),
             deadline_seconds: None,
-            start_by: terms.start_by.map(|seconds| now.plus_seconds(seconds)),
+            start_by: terms
+                .start_by
+                .map(|seconds| StartBy::At(now.plus_seconds(seconds))),
             run_at: terms.run_at.map(|seconds| now.plus_seconds(seconds)),
             delivery: terms.delivery,
             retry_on: RetryOn::default(),
@@ -217,7 +241,7 @@ impl Order<'_> {
                 .await
                 .is_ok(),
             Act::Fail { class, retryable } => app
-                .complete_work_order(&self.side.holder, report(false, Some(class), Some(retryable)))
+                .complete_work_order(&self.side.holder, report(false, Some(class), retryable))
                 .await
                 .is_ok(),
             Act::Cancel => app.cancel_work_order(&self.side.admin, id, None).await.is_ok(),
@@ -231,6 +255,7 @@ impl Order<'_> {
                 self.id = order.id();
                 true
             }
+            Act::Restore => app.restored().await.is_ok(),
             Act::Pass { seconds } => {
                 self.side.broker.advance(Duration::from_secs(seconds)).await;
                 true
@@ -271,6 +296,7 @@ impl Order<'_> {
                 policy,
                 attempt: entry.attempt,
                 retry_count: entry.retries_attempted,
+                infrastructure_retry_count: entry.infrastructure_retries_attempted,
                 lost_count: entry.lost_count,
                 state: State::Ended(entry.ending),
             },
@@ -282,7 +308,8 @@ impl Order<'_> {
         let app = self.side.app();
         let attempts = app.list_attempts(self.id, Attempt::NONE, 100).await.unwrap();
         let numbers: Vec<_> = attempts.iter().map(|attempt| attempt.number().number()).collect();
-        assert_eq!(numbers, (1..=life.attempt.number()).collect::<Vec<_>>());
+        assert!(numbers.is_sorted_by(|one, next| one < next));
+        assert_eq!(numbers.last().copied().unwrap_or(0), life.attempt.number());
         let current = attempts
             .iter()
             .filter(|attempt| matches!(attempt, AttemptAt::Current(..)))
@@ -298,13 +325,14 @@ impl Order<'_> {
 }
 
 /// What the model makes of an act. `None` when it refuses.
-fn model(life: Life, act: Act, attempt: Attempt, now: Timestamp) -> Option<Life> {
+fn model(life: Life, act: Act, attempt: Attempt, epoch: Epoch, now: Timestamp) -> Option<Life> {
     let lease_expires_at = now.plus_seconds(CLAIM_TIMEOUT.unsigned_abs());
     let event = match act {
         Act::Claim | Act::ClaimNext => Event::Claim {
             agent: HOLDER,
             now,
             lease_expires_at,
+            epoch,
         },
         Act::Renew => Event::Renew {
             attempt,
@@ -315,10 +343,13 @@ fn model(life: Life, act: Act, attempt: Attempt, now: Timestamp) -> Option<Life>
         Act::Fail { class, retryable } => Event::Fail {
             attempt,
             class: Some(class),
-            retryable,
+            retry: RetryOn::default().budget(retryable, Some(class)),
             now,
+            random: 0,
         },
         Act::Cancel => Event::Cancel,
+        // What nobody held waits on.
+        Act::Restore => return Some(life.apply(Event::Restored).unwrap_or(life)),
         Act::Delete => Event::Delete,
         // Another order, with the same terms but for its times.
         Act::Retry => {
@@ -345,8 +376,10 @@ fn model(life: Life, act: Act, attempt: Attempt, now: Timestamp) -> Option<Life>
 }
 
 /// Lets both clocks stand at the same time and leaves nothing of a life before, which may have failed in the middle.
-async fn begin(sides: &[Side; 2]) -> Timestamp {
-    let now = sides[0].broker.now().max(sides[1].broker.now());
+async fn begin(sides: &[Side; 2]) -> (Timestamp, Epoch) {
+    // Later than every epoch so far, so that both begin the same one.
+    let now = sides[0].broker.now().max(sides[1].broker.now()).plus_seconds(1);
+    let mut epochs = Vec::new();
     for side in sides {
         side.broker.clock().advance(now.since(side.broker.now()));
         let app = side.app();
@@ -357,57 +390,81 @@ async fn begin(sides: &[Side; 2]) -> Timestamp {
         {
             app.delete_work_order(&side.admin, order.id()).await.unwrap();
         }
+        epochs.push(app.restored().await.unwrap().epoch);
     }
-    now
+    assert_eq!(epochs[0], epochs[1]);
+    (now, epochs[0])
 }
 
 async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
-    let now = begin(sides).await;
+    let (now, mut epoch) = begin(sides).await;
     let policy = Policy {
         delivery: terms.delivery,
         max_retries: terms.max_retries,
-        backoff_seconds: terms.backoff_seconds,
+        infrastructure_retries_max: terms.infrastructure_retries_max,
+        backoff_seconds: terms.backoff_seconds.unwrap_or(60),
+        backoff_jitter: terms.backoff_seconds.is_none(),
         start_by: terms.start_by.map(|seconds| now.plus_seconds(seconds)),
     };
-    let mut life = Life::begin(policy, now, terms.run_at.map(|seconds| now.plus_seconds(seconds)));
-    let mut orders = [sides[0].submit(terms).await, sides[1].submit(terms).await];
+    let life = Life::begin(policy, now, terms.run_at.map(|seconds| now.plus_seconds(seconds)));
+    // One for each side: each draws its own random numbers, so they may wait for different times.
+    let mut lives = [
+        (sides[0].submit(terms).await, life),
+        (sides[1].submit(terms).await, life),
+    ];
     for step in steps {
-        let latest = life.attempt.number();
-        let attempt = Attempt::new(if step.current {
-            latest
-        } else {
-            latest.saturating_sub(1)
-        });
         let time = if let Act::Pass { seconds } = step.act {
             seconds
         } else {
             0
         };
-        let expected = model(life, step.act, attempt, sides[0].broker.now().plus_seconds(time));
-        for order in &mut orders {
-            let done = order.act(step.act, attempt).await;
-            // The report of an attempt that has ended is answered once more, and changes nothing.
-            let repeated = matches!(step.act, Act::Succeed | Act::Fail { .. });
-            assert!(
-                done == expected.is_some() || (done && repeated),
-                "{step:?} of {life:?}: {done}"
-            );
-            let after = expected.unwrap_or(life);
-            if after.state == State::Deleted {
-                assert_eq!(order.life(after.policy).await.state, State::Deleted);
-            } else {
-                assert_eq!(
-                    order.life(after.policy).await,
-                    after,
-                    "after {step:?} of {life:?}"
-                );
-                order.check(after).await;
-            }
+        let now = sides[0].broker.now().plus_seconds(time);
+        if let Act::Restore = step.act {
+            epoch = epoch.raised(now);
         }
-        life = expected.unwrap_or(life);
-        if life.state == State::Deleted {
+        for (order, life) in &mut lives {
+            take(order, life, *step, epoch, now).await;
+        }
+        if lives.iter().any(|(_, life)| life.state == State::Deleted) {
             return;
         }
+    }
+}
+
+/// Takes one step with one side, and compares.
+async fn take(order: &mut Order<'_>, life: &mut Life, step: Step, epoch: Epoch, now: Timestamp) {
+    let latest = life.attempt.number();
+    let attempt = Attempt::new(if step.current { latest } else { (latest - 1).max(0) });
+    let expected = model(*life, step.act, attempt, epoch, now);
+    let done = order.act(step.act, attempt).await;
+    // The report of an attempt that has ended is answered once more, and changes nothing.
+    let repeated = matches!(step.act, Act::Succeed | Act::Fail { .. });
+    assert!(
+        done == expected.is_some() || (done && repeated),
+        "{step:?} of {life:?}: {done}"
+    );
+    let mut after = expected.unwrap_or(*life);
+    let found = order.life(after.policy).await;
+    if after.state == State::Deleted {
+        assert_eq!(found.state, State::Deleted);
+    } else {
+        if *life != after {
+            drawn(&mut after, found, now);
+        }
+        assert_eq!(found, after, "after {step:?} of {life:?}");
+        order.check(after).await;
+    }
+    *life = after;
+}
+
+/// Takes over a waiting time that the broker has drawn, where it may: from half of the longest to all of it. The model has drawn
+/// the shortest.
+fn drawn(expected: &mut Life, found: Life, now: Timestamp) {
+    if let (true, State::RetryPending { not_before: earliest }, State::RetryPending { not_before }) =
+        (expected.policy.backoff_jitter, expected.state, found.state)
+    {
+        assert!(earliest <= not_before && not_before <= earliest.plus(earliest.since(now)));
+        expected.state = found.state;
     }
 }
 

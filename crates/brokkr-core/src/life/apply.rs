@@ -1,6 +1,8 @@
-use super::{Delivery, Ending, Event, IllegalEvent, Life, Refusal, State};
+use std::time::Duration;
+
+use super::{DEADLINE_MARGIN_SECONDS, Delivery, Ending, Event, IllegalEvent, Life, Refusal, State};
 use crate::attempt::{Attempt, Lease};
-use crate::retry::{self, FailureClass};
+use crate::retry::{self, Budget, FailureClass};
 use crate::time::Timestamp;
 
 impl Life {
@@ -24,6 +26,7 @@ impl Life {
                     agent,
                     now,
                     lease_expires_at,
+                    epoch,
                 },
             ) => {
                 if self.too_late_to_start(now) {
@@ -35,7 +38,7 @@ impl Life {
                     cancel_requested: false,
                 };
                 Ok(Self {
-                    attempt: self.attempt.next(),
+                    attempt: self.attempt.next_in(epoch),
                     state: State::Claimed(lease),
                     ..self
                 })
@@ -111,15 +114,25 @@ impl Life {
             Event::Fail {
                 attempt,
                 class,
-                retryable,
+                retry,
                 now,
+                random,
             } => {
                 self.is_current(attempt)?;
-                Ok(self.failed(lease, class, retryable, now))
+                let retry = retry.map(|budget| (budget, random));
+                Ok(self.failed(lease, class, retry, now))
             }
             Event::LeasePassed { now } if lease.passed(now) => Ok(self.lost(lease)),
             Event::LeasePassed { .. } => Err(Refusal::TooEarly),
-            Event::HolderRemoved => Ok(self.lost(lease)),
+            Event::DeadlinePassed { now, deadline, .. }
+                if now < deadline.plus_seconds(DEADLINE_MARGIN_SECONDS) =>
+            {
+                Err(Refusal::TooEarly)
+            }
+            Event::DeadlinePassed { retry: false, .. } if !lease.cancel_requested => {
+                Ok(self.ended(Ending::Lost))
+            }
+            Event::DeadlinePassed { .. } | Event::HolderRemoved | Event::Restored => Ok(self.lost(lease)),
             Event::Cancel => Ok(Self {
                 state: State::Claimed(Lease {
                     cancel_requested: true,
@@ -135,7 +148,13 @@ impl Life {
         }
     }
 
-    fn failed(self, lease: Lease, class: Option<FailureClass>, retryable: bool, now: Timestamp) -> Self {
+    fn failed(
+        self,
+        lease: Lease,
+        class: Option<FailureClass>,
+        retry: Option<(Budget, u64)>,
+        now: Timestamp,
+    ) -> Self {
         if lease.cancel_requested {
             // Only the class says that the work was stopped. Any other failure happened by itself and stays one, but
             // somebody wants the order gone, so it is not tried again.
@@ -146,15 +165,27 @@ impl Life {
                 Ending::Failed
             });
         }
-        if !(retryable && self.retries_left()) {
-            return self.ended(Ending::Failed);
+        match retry.filter(|(budget, _)| self.retries_left(*budget)) {
+            Some((budget, random)) => self.retried(budget, now, random),
+            None => self.ended(Ending::Failed),
         }
-        let retry_count = self.retry_count + 1;
-        let wait = retry::backoff_seconds(self.policy.backoff_seconds, retry_count);
+    }
+
+    fn retried(mut self, budget: Budget, now: Timestamp, random: u64) -> Self {
+        let count = match budget {
+            Budget::Retries => &mut self.retry_count,
+            Budget::Infrastructure => &mut self.infrastructure_retry_count,
+        };
+        *count += 1;
+        let wait = retry::backoff_seconds(self.policy.backoff_seconds, *count);
+        let wait = if self.policy.backoff_jitter {
+            retry::jittered(wait, random)
+        } else {
+            Duration::from_secs(wait)
+        };
         Self {
-            retry_count,
             state: State::RetryPending {
-                not_before: now.plus_seconds(wait),
+                not_before: now.plus(wait),
             },
             ..self
         }
@@ -166,7 +197,7 @@ impl Life {
             return self.ended(Ending::Cancelled);
         }
         match self.policy.delivery {
-            Delivery::AtLeastOnce if self.retries_left() => Self {
+            Delivery::AtLeastOnce if self.retries_left(Budget::Retries) => Self {
                 lost_count: self.lost_count + 1,
                 ..self.waiting()
             },
@@ -201,7 +232,6 @@ impl Life {
     /// The start-by time is about orders that never ran. One that comes back after a failure or a loss did start, so to
     /// end it as expired would be untrue.
     fn too_late_to_start(&self, now: Timestamp) -> bool {
-        let never_started = self.retry_count == 0 && self.lost_count == 0;
-        never_started && self.policy.start_by.is_some_and(|start_by| start_by < now)
+        !self.started() && self.policy.start_by.is_some_and(|start_by| start_by < now)
     }
 }

@@ -8,9 +8,9 @@ mod apply;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::attempt::{Attempt, Lease};
+use crate::attempt::{Attempt, Epoch, Lease};
 use crate::ids::AgentId;
-use crate::retry::{FailureClass, UnknownWord};
+use crate::retry::{Budget, FailureClass, UnknownWord};
 use crate::time::Timestamp;
 
 /// What happens when an attempt is lost, that is, when its outcome cannot be known.
@@ -161,6 +161,10 @@ impl FromStr for AttemptEnding {
     }
 }
 
+/// How long after an attempt's deadline its agent may still say how it ended, in seconds: the time to stop the work, to store its
+/// evidence and to reach the broker again.
+pub const DEADLINE_MARGIN_SECONDS: u64 = 300;
+
 /// The rules that an order's life follows. They never change after its creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -168,8 +172,12 @@ pub struct Policy {
     pub delivery: Delivery,
     /// The most that failures and losses together may send the order back to the queue.
     pub max_retries: u32,
+    /// The most that failures around the work may send it back besides.
+    pub infrastructure_retries_max: u32,
     /// The base of the waiting time before a retry, in seconds.
     pub backoff_seconds: u32,
+    /// Whether each waiting time is shortened at random ([`crate::retry::jittered`]).
+    pub backoff_jitter: bool,
     /// The latest time at which the order may still start for the first time.
     pub start_by: Option<Timestamp>,
 }
@@ -233,6 +241,8 @@ pub enum Event {
         now: Timestamp,
         /// Until when the claim holds unless it is renewed.
         lease_expires_at: Timestamp,
+        /// What the new attempt is numbered above.
+        epoch: Epoch,
     },
     /// The holder asks for more time.
     Renew {
@@ -257,18 +267,31 @@ pub enum Event {
         attempt: Attempt,
         /// What made it fail, if that was said. `Cancelled` confirms a cancellation.
         class: Option<FailureClass>,
-        /// Whether it may be retried ([`crate::retry::RetryOn::retryable`] decides this).
-        retryable: bool,
+        /// What pays for a retry, if it is to be retried ([`crate::retry::RetryOn::budget`] decides this).
+        retry: Option<Budget>,
         /// When.
         now: Timestamp,
+        /// A random number, which chooses the waiting time of an order with jitter.
+        random: u64,
     },
     /// The lease is looked at, to see whether it has passed.
     LeasePassed {
         /// When.
         now: Timestamp,
     },
+    /// The deadline of the attempt is looked at, to see whether it passed so long ago that its agent will not report it.
+    DeadlinePassed {
+        /// When.
+        now: Timestamp,
+        /// The deadline.
+        deadline: Timestamp,
+        /// Whether the order wants attempts retried that ran past their deadline.
+        retry: bool,
+    },
     /// The holder was removed; whether its work still runs cannot be known.
     HolderRemoved,
+    /// The database was restored from a backup; what became of the attempt since that was taken cannot be known.
+    Restored,
     /// Somebody asks for the order to be cancelled.
     Cancel,
     /// The start-by time is looked at, to see whether it has passed.
@@ -296,7 +319,9 @@ impl Event {
             Self::Succeed { .. } => "succeed",
             Self::Fail { .. } => "fail",
             Self::LeasePassed { .. } => "lease passed",
+            Self::DeadlinePassed { .. } => "deadline passed",
             Self::HolderRemoved => "holder removed",
+            Self::Restored => "restored",
             Self::Cancel => "cancel",
             Self::StartByPassed { .. } => "start-by passed",
             Self::Due { .. } => "due",
@@ -314,6 +339,8 @@ pub struct Life {
     pub attempt: Attempt,
     /// How often a failure sent the order back to wait for a retry.
     pub retry_count: u32,
+    /// How often a failure around the work did, which the other count leaves out.
+    pub infrastructure_retry_count: u32,
     /// How often a lost attempt sent the order back to the queue.
     pub lost_count: u32,
     /// Where the order is.
@@ -360,14 +387,33 @@ impl Life {
             policy,
             attempt: Attempt::NONE,
             retry_count: 0,
+            infrastructure_retry_count: 0,
             lost_count: 0,
             state,
         }
     }
 
-    /// Whether failures and losses may send the order back once more.
+    /// Whether something that this budget pays for may send the order back once more. Losses are paid for by the retries.
     #[must_use]
-    pub fn retries_left(&self) -> bool {
-        self.retry_count.saturating_add(self.lost_count) < self.policy.max_retries
+    pub fn retries_left(&self, budget: Budget) -> bool {
+        match budget {
+            Budget::Retries => self.retry_count.saturating_add(self.lost_count) < self.policy.max_retries,
+            Budget::Infrastructure => {
+                self.infrastructure_retry_count < self.policy.infrastructure_retries_max
+            }
+        }
+    }
+
+    /// Whether both budgets are kept to, so that no order cycles for ever.
+    #[must_use]
+    pub fn within_budgets(&self) -> bool {
+        self.retry_count.saturating_add(self.lost_count) <= self.policy.max_retries
+            && self.infrastructure_retry_count <= self.policy.infrastructure_retries_max
+    }
+
+    /// Whether an attempt has run: it failed or was lost. One that was given back has not.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.retry_count > 0 || self.infrastructure_retry_count > 0 || self.lost_count > 0
     }
 }

@@ -1,9 +1,9 @@
 //! The invariants of an order's life, over random sequences of events.
 
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::{Delivery, Event, Life, Policy, State};
-use brokkr_core::retry::FailureClass;
+use brokkr_core::retry::{Budget, FailureClass, backoff_seconds};
 use brokkr_core::time::Timestamp;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -13,24 +13,34 @@ fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
-    (0..8_u32).prop_map(Attempt::new)
+    prop_oneof![0..8_i64, 1_000..1_008_i64].prop_map(Attempt::new)
+}
+
+fn epoch() -> impl Strategy<Value = Epoch> {
+    prop_oneof![3 => Just(Epoch::FIRST), 1 => Just(Epoch::new(1_000))]
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let class = proptest::option::of(proptest::sample::select(FailureClass::ALL.to_vec()));
+    let budgets = vec![Budget::Retries, Budget::Infrastructure];
+    let retry = proptest::option::of(proptest::sample::select(budgets));
     prop_oneof![
-        4 => (0..3_u128, time(), time()).prop_map(|(agent, now, lease_expires_at)| Event::Claim {
+        4 => (0..3_u128, time(), time(), epoch()).prop_map(|(agent, now, lease_expires_at, epoch)| Event::Claim {
             agent: AgentId::new(Uuid::from_u128(agent)),
             now,
             lease_expires_at,
+            epoch,
         }),
         2 => (attempt(), time()).prop_map(|(attempt, lease_expires_at)| Event::Renew { attempt, lease_expires_at }),
         2 => attempt().prop_map(|attempt| Event::Release { attempt }),
         1 => attempt().prop_map(|attempt| Event::Succeed { attempt }),
-        4 => (attempt(), class, any::<bool>(), time())
-            .prop_map(|(attempt, class, retryable, now)| Event::Fail { attempt, class, retryable, now }),
+        4 => (attempt(), class, retry, time(), any::<u64>())
+            .prop_map(|(attempt, class, retry, now, random)| Event::Fail { attempt, class, retry, now, random }),
         3 => time().prop_map(|now| Event::LeasePassed { now }),
         1 => Just(Event::HolderRemoved),
+        1 => (time(), time(), any::<bool>())
+            .prop_map(|(now, deadline, retry)| Event::DeadlinePassed { now, deadline, retry }),
+        1 => Just(Event::Restored),
         1 => Just(Event::Cancel),
         1 => time().prop_map(|now| Event::StartByPassed { now }),
         3 => time().prop_map(|now| Event::Due { now }),
@@ -39,18 +49,33 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    (any::<bool>(), 0..5_u32, 0..100_u32, proptest::option::of(time())).prop_map(
-        |(at_least_once, max_retries, backoff_seconds, start_by)| Policy {
-            delivery: if at_least_once {
-                Delivery::AtLeastOnce
-            } else {
-                Delivery::AtMostOnce
-            },
-            max_retries,
-            backoff_seconds,
-            start_by,
-        },
+    (
+        any::<bool>(),
+        0..5_u32,
+        0..4_u32,
+        (0..100_u32, any::<bool>()),
+        proptest::option::of(time()),
     )
+        .prop_map(
+            |(
+                at_least_once,
+                max_retries,
+                infrastructure_retries_max,
+                (backoff_seconds, backoff_jitter),
+                start_by,
+            )| Policy {
+                delivery: if at_least_once {
+                    Delivery::AtLeastOnce
+                } else {
+                    Delivery::AtMostOnce
+                },
+                max_retries,
+                infrastructure_retries_max,
+                backoff_seconds,
+                backoff_jitter,
+                start_by,
+            },
+        )
 }
 
 fn attempt_of(event: Event) -> Option<Attempt> {
@@ -85,9 +110,11 @@ proptest! {
         policy in policy(), run_at in proptest::option::of(time()), events in prop::collection::vec(event(), 0..80),
     ) {
         live(policy, run_at, events, |before, event, after| {
-            let claim = matches!(event, Event::Claim { .. });
-            let expected = if claim { before.attempt.next() } else { before.attempt };
-            assert_eq!(after.attempt, expected);
+            if let Event::Claim { epoch, .. } = event {
+                assert!(before.attempt < after.attempt && epoch.number() < after.attempt.number());
+            } else {
+                assert_eq!(after.attempt, before.attempt);
+            }
         });
     }
 
@@ -107,8 +134,50 @@ proptest! {
     fn no_order_is_sent_back_more_often_than_its_retries_allow(
         policy in policy(), events in prop::collection::vec(event(), 0..80),
     ) {
-        live(policy, None, events, |_, _, after| {
+        let mut sent_back = 0;
+        live(policy, None, events, |_, event, after| {
             assert!(after.retry_count + after.lost_count <= policy.max_retries);
+            assert!(after.infrastructure_retry_count <= policy.infrastructure_retries_max);
+            let given_back = matches!(event, Event::Release { .. });
+            let waits = matches!(after.state, State::Pending | State::RetryPending { .. });
+            if waits && !given_back && !matches!(event, Event::Due { .. }) {
+                sent_back += 1;
+            }
+        });
+        assert!(sent_back <= policy.max_retries + policy.infrastructure_retries_max, "no order cycles for ever");
+    }
+
+    #[test]
+    fn a_retry_is_paid_for_by_one_budget_and_leaves_the_other_as_it_was(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        live(policy, None, events, |before, event, after| {
+            let counts = |life: Life| (life.retry_count, life.infrastructure_retry_count);
+            let (retries, infrastructure) = counts(before);
+            let expected = match (event, after.state) {
+                (Event::Fail { retry: Some(Budget::Retries), .. }, State::RetryPending { .. }) => (retries + 1, infrastructure),
+                (Event::Fail { retry: Some(Budget::Infrastructure), .. }, State::RetryPending { .. }) => (retries, infrastructure + 1),
+                _ => counts(before),
+            };
+            assert_eq!(counts(after), expected);
+        });
+    }
+
+    #[test]
+    fn a_retry_waits_as_long_as_the_contract_says_or_with_jitter_at_least_half_of_it(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        live(policy, None, events, |before, event, after| {
+            let (Event::Fail { now, .. }, State::RetryPending { not_before }) = (event, after.state) else { return };
+            let count = if after.retry_count > before.retry_count {
+                after.retry_count
+            } else {
+                after.infrastructure_retry_count
+            };
+            let wait = backoff_seconds(policy.backoff_seconds, count);
+            let latest = now.plus_seconds(wait);
+            let earliest = if policy.backoff_jitter { now.plus_seconds(wait / 2) } else { latest };
+            assert!((earliest..=latest).contains(&not_before));
         });
     }
 

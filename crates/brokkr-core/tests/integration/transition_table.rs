@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use brokkr_core::attempt::{Attempt, Lease};
+use brokkr_core::attempt::{Attempt, Epoch, Lease};
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::{Delivery, Ending, Event, Life, Policy, Refusal, State};
-use brokkr_core::retry::FailureClass;
+use brokkr_core::retry::{Budget, FailureClass};
 use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+/// The deadline of an attempt whose agent would have reported by now.
+const LONG_AGO: Timestamp = Timestamp::from_micros(700_000_000);
 const EARLIER: Timestamp = Timestamp::from_micros(999_000_000);
 const LATER: Timestamp = Timestamp::from_micros(1_001_000_000);
 const CURRENT: Attempt = Attempt::new(2);
@@ -23,13 +25,16 @@ fn life(state: State) -> Life {
     let policy = Policy {
         delivery: Delivery::AtLeastOnce,
         max_retries: 3,
+        infrastructure_retries_max: 5,
         backoff_seconds: 60,
+        backoff_jitter: false,
         start_by: None,
     };
     Life {
         policy,
         attempt: CURRENT,
         retry_count: 0,
+        infrastructure_retry_count: 0,
         lost_count: 0,
         state,
     }
@@ -50,6 +55,10 @@ fn lives() -> Vec<(&'static str, Life)> {
     let overdue_cancelling = life(claimed(EARLIER, true));
     let no_retries = Policy {
         max_retries: 0,
+        ..running.policy
+    };
+    let no_infrastructure_retries = Policy {
+        infrastructure_retries_max: 0,
         ..running.policy
     };
     let once = Policy {
@@ -93,6 +102,13 @@ fn lives() -> Vec<(&'static str, Life)> {
                 ..running
             },
         ),
+        (
+            "CLAIMED, no infrastructure retry left",
+            Life {
+                policy: no_infrastructure_retries,
+                ..running
+            },
+        ),
         ("CLAIMED, cancel requested", cancelling),
         ("CLAIMED, lease passed", overdue),
         (
@@ -126,11 +142,17 @@ fn lives() -> Vec<(&'static str, Life)> {
 
 fn events() -> Vec<(&'static str, Event)> {
     let stale = Attempt::new(1);
-    let fail = |class, retryable| Event::Fail {
+    let fail = |class, retry| Event::Fail {
         attempt: CURRENT,
         class: Some(class),
-        retryable,
+        retry,
         now: NOW,
+        random: 0,
+    };
+    let deadline = |deadline, retry| Event::DeadlinePassed {
+        now: NOW,
+        deadline,
+        retry,
     };
     vec![
         (
@@ -139,6 +161,7 @@ fn events() -> Vec<(&'static str, Event)> {
                 agent: agent(),
                 now: NOW,
                 lease_expires_at: LATER,
+                epoch: Epoch::FIRST,
             },
         ),
         (
@@ -159,20 +182,29 @@ fn events() -> Vec<(&'static str, Event)> {
         ("release, stale attempt", Event::Release { attempt: stale }),
         ("succeed", Event::Succeed { attempt: CURRENT }),
         ("succeed, stale attempt", Event::Succeed { attempt: stale }),
-        ("fail, retryable", fail(FailureClass::Infrastructure, true)),
-        ("fail, final", fail(FailureClass::Work, false)),
-        ("fail, cancelled", fail(FailureClass::Cancelled, false)),
+        ("fail, retryable", fail(FailureClass::Work, Some(Budget::Retries))),
+        (
+            "fail, infrastructure",
+            fail(FailureClass::Infrastructure, Some(Budget::Infrastructure)),
+        ),
+        ("fail, final", fail(FailureClass::Work, None)),
+        ("fail, cancelled", fail(FailureClass::Cancelled, None)),
         (
             "fail, stale attempt",
             Event::Fail {
                 attempt: stale,
                 class: Some(FailureClass::Work),
-                retryable: true,
+                retry: Some(Budget::Retries),
                 now: NOW,
+                random: 0,
             },
         ),
         ("lease passed", Event::LeasePassed { now: NOW }),
+        ("deadline just passed", deadline(NOW, true)),
+        ("deadline long passed, to be retried", deadline(LONG_AGO, true)),
+        ("deadline long passed", deadline(LONG_AGO, false)),
         ("holder removed", Event::HolderRemoved),
+        ("restored", Event::Restored),
         ("cancel", Event::Cancel),
         ("start-by passed", Event::StartByPassed { now: NOW }),
         ("due", Event::Due { now: NOW }),
@@ -187,6 +219,9 @@ fn describe(before: Life, after: Life) -> String {
     }
     if after.retry_count != before.retry_count {
         text += ", retry_count + 1";
+    }
+    if after.infrastructure_retry_count != before.infrastructure_retry_count {
+        text += ", infrastructure_retry_count + 1";
     }
     if after.lost_count != before.lost_count {
         text += ", lost_count + 1";
@@ -239,6 +274,34 @@ fn table() -> String {
 #[test]
 fn the_transition_table_is_as_reviewed() {
     insta::assert_snapshot!(table());
+}
+
+#[test]
+fn after_a_restoration_the_reports_of_every_earlier_attempt_are_stale() {
+    let restored = life(claimed(LATER, false))
+        .apply(Event::Restored)
+        .expect("it is held");
+    let claim = Event::Claim {
+        agent: agent(),
+        now: NOW,
+        lease_expires_at: LATER,
+        epoch: Epoch::FIRST.raised(NOW),
+    };
+    let claimed_again = restored.apply(claim).expect("it waits");
+    // The backup knows the attempt 2; those up to 5 were made after it was taken.
+    for number in 1..=5 {
+        for after in [restored, claimed_again] {
+            let report = Event::Succeed {
+                attempt: Attempt::new(number),
+            };
+            let refusal = after.apply(report).expect_err("it is late").refusal;
+            assert!(matches!(refusal, Refusal::StaleAttempt { .. }), "{refusal:?}");
+        }
+    }
+    let report = Event::Succeed {
+        attempt: claimed_again.attempt,
+    };
+    assert!(claimed_again.apply(report).is_ok());
 }
 
 #[test]

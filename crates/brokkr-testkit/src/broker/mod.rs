@@ -265,6 +265,7 @@ impl TestBroker {
         const SWEPT: &str = "the sweep does its work";
         let app = &self.app;
         while app.release_expired_leases(SWEEP_ROWS_MAX).await.expect(SWEPT) > 0 {}
+        while app.end_overdue_attempts(SWEEP_ROWS_MAX).await.expect(SWEPT) > 0 {}
         while app.promote_due(SWEEP_ROWS_MAX).await.expect(SWEPT) > 0 {}
         while app.expire_unstarted(SWEEP_ROWS_MAX).await.expect(SWEPT) > 0 {}
         while app.prune(SWEEP_ROWS_MAX).await.expect(SWEPT) > 0 {}

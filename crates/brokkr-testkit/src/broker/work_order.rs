@@ -81,6 +81,12 @@ impl<'a> WorkOrderBuilder<'a> {
         self
     }
 
+    /// How many attempts may follow failures around the work besides.
+    pub fn infrastructure_retries_max(mut self, infrastructure_retries_max: i64) -> Self {
+        self.request.infrastructure_retries_max = Some(infrastructure_retries_max);
+        self
+    }
+
     /// The base of the pause before a retry.
     pub fn backoff_seconds(mut self, backoff_seconds: i64) -> Self {
         self.request.backoff_seconds = Some(backoff_seconds);
@@ -108,6 +114,12 @@ impl<'a> WorkOrderBuilder<'a> {
     /// The latest time at which it may still start.
     pub fn start_by(mut self, time: Timestamp) -> Self {
         self.request.start_by = Some(Time::from_micros(time.as_micros()));
+        self
+    }
+
+    /// How soon after it was accepted it must start.
+    pub fn start_by_seconds(mut self, seconds: i64) -> Self {
+        self.request.start_by_seconds = Some(seconds);
         self
     }
 

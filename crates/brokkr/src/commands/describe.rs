@@ -103,6 +103,13 @@ fn head(order: &WorkOrder, around: &Around) -> Details {
                 order.retry_count, order.lost_count, order.max_retries
             ),
         )
+        .field(
+            "Around the work",
+            format!(
+                "{} retries after infrastructure failures, of {}",
+                order.infrastructure_retry_count, order.infrastructure_retries_max
+            ),
+        )
         .maybe("Next attempt", order.next_retry_after.map(at))
         .maybe("Run at", order.run_at.map(at))
         .maybe("Start by", order.start_by.map(at))

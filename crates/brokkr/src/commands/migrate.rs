@@ -1,6 +1,8 @@
 //! `brokkr migrate`.
 
 use anyhow::Context as _;
+use brokkr_broker::Broker;
+use brokkr_broker::app::restore::Restored;
 use brokkr_broker::dal::migrate::{self, Status};
 use brokkr_broker::dal::{Db, DbOptions};
 
@@ -12,7 +14,8 @@ use crate::output::print;
 const EXAMPLES: &str = "\
 Examples:
   brokkr migrate --database-url postgres://brokkr@db/brokkr --status
-  brokkr migrate --database-url postgres://brokkr@db/brokkr";
+  brokkr migrate --database-url postgres://brokkr@db/brokkr
+  brokkr migrate --database-url postgres://brokkr@db/brokkr --restored    after restoring a backup";
 
 /// Bring a database's schema up to date; a broker does the same when it starts
 #[derive(Debug, clap::Args)]
@@ -26,6 +29,11 @@ pub(crate) struct Args {
     #[arg(long)]
     status: bool,
 
+    /// The database was restored from a backup: give later attempts numbers that no earlier one had, and take back all claims.
+    /// To be run before a broker starts
+    #[arg(long, conflicts_with = "status")]
+    restored: bool,
+
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -34,12 +42,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     let Args {
         database_url,
         status,
+        restored,
         config,
     } = args;
     let config = config
         .load(Flags::default().set("database", "url", database_url))?
         .config;
-    let db = open(&config.database.url, &config.database.options(), status).await?;
+    let only_look = status || restored;
+    let db = open(&config.database.url, &config.database.options(), only_look).await?;
     let before = migrate::status(&db).await?;
     if status {
         print(&told(&before))?;
@@ -61,8 +71,26 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     } else {
         applied
     })?;
+    if restored {
+        print(&after_restore(&Broker::restored(&db).await?))?;
+    }
     db.close().await;
     Ok(Exit::Succeeded)
+}
+
+fn after_restore(restored: &Restored) -> String {
+    let mut text = format!(
+        "attempts are numbered above {} from now on\n{} claims were taken back\n",
+        restored.epoch.number(),
+        restored.taken_back
+    );
+    if restored.waiting_at_most_once > 0 {
+        text.push_str(&format!(
+            "{} waiting orders must not run twice and may have run after the backup was taken: cancel those that did\n",
+            restored.waiting_at_most_once
+        ));
+    }
+    text
 }
 
 /// Opens the database. Looking at one does not make it.

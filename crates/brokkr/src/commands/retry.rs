@@ -1,7 +1,10 @@
 //! `brokkr retry`.
 
+mod filter;
+
 use uuid::Uuid;
 
+use self::filter::FilterArgs;
 use crate::commands::submit::announce;
 use crate::connection::ConnectionArgs;
 use crate::exit::Exit;
@@ -14,22 +17,26 @@ const EXAMPLES: &str = "\
 Examples:
   brokkr retry ID
   brokkr retry ID --follow
-  brokkr get log --failed -o name | xargs brokkr retry";
+  brokkr retry --failed --since 1h --dry-run           only tell how many there are
+  brokkr retry --failed --lost --type command --yes    without being asked";
 
 /// Run ended orders again, each as a new order that is linked to the old one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The ended orders
-    #[arg(required = true, value_name = "ID", value_parser = order_id)]
+    #[arg(required_unless_present = "endings", conflicts_with = "endings", value_name = "ID", value_parser = order_id)]
     orders: Vec<Uuid>,
 
+    #[command(flatten)]
+    filter: FilterArgs,
+
     /// Wait until the new orders have ended; the exit code is theirs
-    #[arg(long)]
+    #[arg(long, conflicts_with = "endings")]
     wait: bool,
 
     /// Show the output of the new orders, and wait for them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "endings")]
     follow: bool,
 
     #[command(flatten)]
@@ -45,6 +52,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     let Args {
         orders,
+        filter,
         wait,
         follow,
         waiting,
@@ -52,6 +60,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         connection,
     } = args;
     let client = connection.client()?;
+    if filter.chosen() {
+        return filter::run(&client, filter).await;
+    }
     let mut created = Vec::new();
     for id in orders {
         created.push(client.retry_work_order(id).await?);

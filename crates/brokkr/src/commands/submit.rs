@@ -28,7 +28,7 @@ Examples:
   brokkr submit -f hello.yaml --agent runner --follow           see its output; the exit code is the order's
   brokkr submit -f a.yaml -f b.yaml -l prod --wait              two orders
   brokkr submit -f migrate.yaml -l prod --delivery at-most-once --deadline 10m --wait
-  brokkr submit -f report.yaml -l prod --run-at +2h --start-by +3h
+  brokkr submit -f report.yaml -l prod --run-at +2h --start-by 3h
   render-manifests | brokkr submit -f - --annotation region=eu-west";
 
 /// Submit work: each file becomes one order
@@ -247,17 +247,19 @@ pub(crate) fn announce(created: &[WorkOrder], format: Format) -> anyhow::Result<
     }
 }
 
-/// A point in time: RFC 3339, or a span from now on such as `+10m`.
+/// A point in time: RFC 3339, or a span from now on such as `+10m` or `10m`.
 fn time(text: &str) -> Result<When, String> {
-    match text.strip_prefix('+') {
-        Some(span) => humantime::parse_duration(span)
+    if let Some(span) = text.strip_prefix('+') {
+        return humantime::parse_duration(span)
             .map(When::In)
-            .map_err(|error| error.to_string()),
-        None => text
-            .parse()
-            .map(When::At)
-            .map_err(|error: brokkr_api::TimeError| format!("{error}, or a span such as +10m")),
+            .map_err(|error| error.to_string());
     }
+    if let Ok(span) = humantime::parse_duration(text) {
+        return Ok(When::In(span));
+    }
+    text.parse()
+        .map(When::At)
+        .map_err(|error: brokkr_api::TimeError| format!("{error}, or a span such as +10m"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -267,6 +269,22 @@ enum When {
 }
 
 impl When {
+    /// The point in time, if one was given.
+    fn time(self) -> Option<Time> {
+        match self {
+            When::At(time) => Some(time),
+            When::In(_) => None,
+        }
+    }
+
+    /// The span, if one was given.
+    fn span(self) -> Option<Duration> {
+        match self {
+            When::At(_) => None,
+            When::In(span) => Some(span),
+        }
+    }
+
     fn from(self, now: Time) -> Time {
         match self {
             When::At(time) => time,
@@ -275,5 +293,20 @@ impl When {
                     .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_point_or_a_span_with_or_without_a_sign() {
+        let ten_minutes = Ok(When::In(Duration::from_secs(600)));
+        assert_eq!((time("10m"), time("+10m")), (ten_minutes.clone(), ten_minutes));
+        let point = time("2026-01-01T00:00:00Z").unwrap();
+        assert_eq!(point.time(), Some("2026-01-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(point.span(), None);
+        assert!(time("soon").is_err() && time("+soon").is_err());
     }
 }

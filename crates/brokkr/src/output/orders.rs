@@ -52,6 +52,7 @@ impl Row for WorkOrder {
         Column::new("AGENT"),
         Column::new("AGE"),
         Column::wide("RETRIES"),
+        Column::wide("LOST"),
         Column::wide("PRIORITY"),
         Column::wide("TARGETS").of_text(),
         Column::wide("NEXT"),
@@ -78,6 +79,7 @@ impl Row for WorkOrder {
             around.agent(self.claimed_by).into(),
             age::since(self.created_at, around.now).into(),
             format!("{}/{}", self.retry_count + self.lost_count, self.max_retries).into(),
+            self.lost_count.into(),
             self.priority.into(),
             targets(&self.targeting, around).into(),
             next.map_or_else(String::new, |time| age::relative(time, around.now))
@@ -96,6 +98,7 @@ impl Row for WorkOrderLog {
         Column::new("AGENT"),
         Column::new("TOOK"),
         Column::new("ENDED"),
+        Column::wide("LOST"),
         Column::wide("EXIT"),
         Column::wide("CLASS"),
         Column::wide("MESSAGE").of_text(),
@@ -116,6 +119,7 @@ impl Row for WorkOrderLog {
                 .map_or_else(String::new, |start| age::between(start, self.completed_at))
                 .into(),
             age::relative(self.completed_at, around.now).into(),
+            self.lost_count.into(),
             self.exit_code
                 .map_or_else(String::new, |code| code.to_string())
                 .into(),

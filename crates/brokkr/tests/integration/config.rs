@@ -100,10 +100,22 @@ async fn the_schema_can_be_brought_up_to_date_alone() {
         .run(&["migrate", "--database-url", &url, "--status"])
         .await
         .with_code(2);
+    world
+        .run(&["migrate", "--database-url", &url, "--restored"])
+        .await
+        .with_code(2);
     let finished = world.run(&["migrate", "--database-url", &url]).await.with_code(0);
     assert!(finished.stdout.contains("applied 1"), "{finished:?}");
     let finished = world.run(&["migrate", "--database-url", &url]).await.with_code(0);
     assert!(finished.stdout.contains("up to date"), "{finished:?}");
+    let finished = world
+        .run(&["migrate", "--database-url", &url, "--restored"])
+        .await
+        .with_code(0);
+    assert!(
+        finished.stdout.contains("0 claims were taken back"),
+        "{finished:?}"
+    );
     world
         .run(&["migrate", "--database-url", &url, "--status"])
         .await

@@ -229,6 +229,46 @@ async fn the_same_key_submits_one_order_and_a_retry_is_a_new_one() {
 }
 
 #[tokio::test]
+async fn many_that_failed_are_counted_and_retried_once_and_only_when_that_was_agreed_to() {
+    let setting = Setting::new().await;
+    let file = setting.world.command("fail.yaml", "exit 3");
+    for _ in 0..2 {
+        let submit = [
+            "submit",
+            "-f",
+            &file,
+            "--agent",
+            "runner",
+            "--start-by",
+            "10m",
+            "--wait",
+        ];
+        setting.run(&submit).await.with_code(1);
+    }
+    let failed = [
+        "retry", "--failed", "--type", "command", "--since", "1h", "--agent", "runner",
+    ];
+    let retry = async |more: &[&str]| setting.run(&[&failed[..], more].concat()).await;
+
+    let counted = retry(&["--dry-run"]).await.with_code(0);
+    assert_eq!(counted.stdout, "2 orders would be retried\n");
+    // Nobody is there to be asked.
+    let refused = retry(&[]).await.with_code(2);
+    assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    let retried = retry(&["--yes"]).await.with_code(0);
+    assert_eq!(
+        retried.stdout.matches("submitted, retry of").count(),
+        2,
+        "{retried:?}"
+    );
+    let other = ["retry", "--lost", "--expired", "--dry-run"];
+    let none = setting.run(&other).await.with_code(0);
+    assert_eq!(none.stdout, "0 orders would be retried\n");
+    setting.run(&["retry", "--type", "command"]).await.with_code(2);
+    setting.run(&["retry"]).await.with_code(2);
+}
+
+#[tokio::test]
 async fn orders_agents_and_names_come_in_every_form() {
     let setting = Setting::new().await;
     let (file, go) = setting.waiting_command("wait.yaml", "true");

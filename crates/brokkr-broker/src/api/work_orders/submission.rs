@@ -6,7 +6,8 @@ use brokkr_api::{
 use brokkr_core::ids::AgentId;
 use brokkr_core::life::Delivery;
 use brokkr_core::limits::{
-    BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, MaxRetries, OutOfBounds, Priority,
+    BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, InfrastructureRetriesMax, MaxRetries, OutOfBounds,
+    Priority, StartBySeconds,
 };
 use brokkr_core::names::{AnnotationKey, AnnotationValue, Label, NameError, WorkType};
 use brokkr_core::retry::{FailureClass, RetryOn};
@@ -16,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::api::problem::{Code, Problem, sentence};
-use crate::app::work_orders::{CreateError, Submission};
+use crate::app::work_orders::{CreateError, StartBy, Submission};
 use crate::config::Limits;
 
 /// Checks every part of a submission. That it is for nobody is said before anything else.
@@ -31,7 +32,15 @@ pub(super) fn submission(request: CreateWorkOrder, limits: &Limits) -> Result<Su
         work_type: WorkType::parse(request.work_type).map_err(name)?,
         yaml_content: request.yaml_content,
         max_retries: bounded(request.max_retries, MaxRetries::new)?,
-        backoff_seconds: bounded(request.backoff_seconds, BackoffSeconds::new)?,
+        infrastructure_retries_max: bounded(
+            request.infrastructure_retries_max,
+            InfrastructureRetriesMax::new,
+        )?,
+        backoff_seconds: request
+            .backoff_seconds
+            .map(BackoffSeconds::new)
+            .transpose()
+            .map_err(bounds)?,
         claim_timeout_seconds: bounded(request.claim_timeout_seconds, ClaimTimeoutSeconds::new)?,
         priority: bounded(request.priority, Priority::new)?,
         deadline_seconds: request
@@ -39,10 +48,7 @@ pub(super) fn submission(request: CreateWorkOrder, limits: &Limits) -> Result<Su
             .map(DeadlineSeconds::new)
             .transpose()
             .map_err(bounds)?,
-        start_by: request
-            .start_by
-            .map(|time| timestamp("start_by", time))
-            .transpose()?,
+        start_by: start_by(request.start_by, request.start_by_seconds)?,
         run_at: request.run_at.map(|time| timestamp("run_at", time)).transpose()?,
         delivery: delivery(request.delivery.unwrap_or_default()),
         retry_on: retry_on(request.retry_on)?,
@@ -117,6 +123,21 @@ fn timestamp(field: &'static str, time: Time) -> Result<Timestamp, Problem> {
         return Err(problem.with_details(json!({"field": field})));
     }
     Ok(Timestamp::from_micros(time.as_micros()))
+}
+
+fn start_by(time: Option<Time>, seconds: Option<i64>) -> Result<Option<StartBy>, Problem> {
+    match (time, seconds) {
+        (None, None) => Ok(None),
+        (Some(time), None) => Ok(Some(StartBy::At(timestamp("start_by", time)?))),
+        (None, Some(seconds)) => StartBySeconds::new(seconds)
+            .map(|seconds| Some(StartBy::Within(seconds)))
+            .map_err(bounds),
+        (Some(_), Some(_)) => {
+            let rule = "start_by and start_by_seconds cannot both be given.";
+            let problem = Problem::new(Code::InvalidWorkOrder, rule.to_owned());
+            Err(problem.with_details(json!({"field": "start_by_seconds"})))
+        }
+    }
 }
 
 const fn delivery(delivery: WireDelivery) -> Delivery {

@@ -110,7 +110,7 @@ impl From<QueuedOrder> for WireOrder {
             next_retry_after: not_before.on_wire(),
             last_error,
             last_error_at: last_error_at.on_wire(),
-            attempt: life.attempt.number().into(),
+            attempt: life.attempt.number(),
             lease_expires_at: claim.as_ref().map(|claim| claim.lease_expires_at).on_wire(),
             lost_count: life.lost_count.into(),
             cancel_requested_at: claim
@@ -126,6 +126,9 @@ impl From<QueuedOrder> for WireOrder {
             metadata: order.metadata,
             retry_of: head.retry_of.map(WorkOrderId::as_uuid),
             submitted_by: head.submitted_by,
+            infrastructure_retries_max: life.policy.infrastructure_retries_max.into(),
+            infrastructure_retry_count: life.infrastructure_retry_count.into(),
+            backoff_jitter: life.policy.backoff_jitter,
         }
     }
 }
@@ -149,7 +152,7 @@ impl From<LogEntry> for WireOrder {
             next_retry_after: None,
             last_error,
             last_error_at: last_error_at.on_wire(),
-            attempt: entry.attempt.number().into(),
+            attempt: entry.attempt.number(),
             lease_expires_at: None,
             lost_count: entry.lost_count.into(),
             cancel_requested_at: entry.cancel.map(|cancel| cancel.requested_at).on_wire(),
@@ -162,6 +165,9 @@ impl From<LogEntry> for WireOrder {
             metadata: entry.metadata,
             retry_of: entry.retry_of.map(WorkOrderId::as_uuid),
             submitted_by: entry.submitted_by,
+            infrastructure_retries_max: entry.policy.infrastructure_retries_max.into(),
+            infrastructure_retry_count: entry.infrastructure_retries_attempted.into(),
+            backoff_jitter: entry.policy.backoff_jitter,
         }
     }
 }
@@ -189,12 +195,13 @@ impl From<LogEntry> for WorkOrderLog {
             result_message: entry.report.message,
             yaml_content: entry.yaml_content,
             ending: entry.ending.on_wire(),
-            attempt: entry.attempt.number().into(),
+            attempt: entry.attempt.number(),
             class: entry.report.class.on_wire(),
             exit_code: entry.report.exit_code,
             result: entry.report.result.as_deref().map(json),
             lost_count: entry.lost_count.into(),
             retry_of: entry.retry_of.map(WorkOrderId::as_uuid),
+            infrastructure_retries_attempted: entry.infrastructure_retries_attempted.into(),
         }
     }
 }

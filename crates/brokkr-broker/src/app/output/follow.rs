@@ -12,6 +12,7 @@ use super::read::{OrderNow, OutputPiece, order_now, page};
 use crate::app::App;
 use crate::app::followers::Follower;
 use crate::app::work_orders::ReadError;
+use crate::dal::output;
 
 /// How many pieces are read at once.
 const PIECES: u32 = 200;
@@ -83,6 +84,8 @@ struct Live {
 /// What to do after a look that found nothing new.
 enum Next {
     Look,
+    /// Nothing comes of this attempt any more, but of a later one.
+    Move,
     Wait,
     End(Option<Ending>),
 }
@@ -101,7 +104,7 @@ impl Live {
                 return Some(event);
             }
             match self.look().await {
-                Ok(Next::Look) => {}
+                Ok(Next::Look | Next::Move) => {}
                 Ok(Next::Wait) => self.wait().await?,
                 Ok(Next::End(ending)) => {
                     return Some(OutputEvent::Ended {
@@ -128,10 +131,17 @@ impl Live {
         if !self.ready.is_empty() {
             return Ok(Next::Look);
         }
-        Ok(self.after_silence(order, page.complete))
+        let next = self.after_silence(order, page.complete);
+        if let Next::Move = next {
+            // Not simply the next number: there are gaps after a restoration.
+            let printed = output::next_attempt(&mut tx, self.id, self.position.attempt).await?;
+            let attempt = printed.unwrap_or(order.latest).min(order.latest);
+            self.position = Position { attempt, offset: 0 };
+        }
+        Ok(next)
     }
 
-    fn after_silence(&mut self, order: OrderNow, complete: bool) -> Next {
+    fn after_silence(&self, order: OrderNow, complete: bool) -> Next {
         let attempt = self.position.attempt;
         let last = attempt >= order.latest;
         match order.ending {
@@ -140,11 +150,7 @@ impl Live {
             _ => {}
         }
         if !last && self.only.is_none() {
-            self.position = Position {
-                attempt: attempt.next(),
-                offset: 0,
-            };
-            return Next::Look;
+            return Next::Move;
         }
         Next::Wait
     }

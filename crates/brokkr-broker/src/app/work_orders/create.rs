@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::{Delivery, Policy};
-use brokkr_core::limits::{BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, MaxRetries, Priority};
+use brokkr_core::limits::{
+    BackoffSeconds, ClaimTimeoutSeconds, DeadlineSeconds, InfrastructureRetriesMax, MaxRetries, Priority,
+    StartBySeconds,
+};
 use brokkr_core::names::WorkType;
 use brokkr_core::retry::RetryOn;
 use brokkr_core::routing::Targeting;
@@ -35,8 +38,10 @@ pub struct Submission {
     pub targeting: Targeting,
     /// How often failures and losses may send it back.
     pub max_retries: MaxRetries,
-    /// The base of the pause before a retry.
-    pub backoff_seconds: BackoffSeconds,
+    /// How often failures around the work may send it back besides.
+    pub infrastructure_retries_max: InfrastructureRetriesMax,
+    /// The base of the pause before a retry. Without it, it is the default, and each pause is shortened at random.
+    pub backoff_seconds: Option<BackoffSeconds>,
     /// How long a claim by id holds, and the most that a lease may ask for.
     pub claim_timeout_seconds: ClaimTimeoutSeconds,
     /// Higher is claimed first.
@@ -44,7 +49,7 @@ pub struct Submission {
     /// The longest that one attempt may run.
     pub deadline_seconds: Option<DeadlineSeconds>,
     /// The latest time at which it may still start.
-    pub start_by: Option<Timestamp>,
+    pub start_by: Option<StartBy>,
     /// It does not start before this time.
     pub run_at: Option<Timestamp>,
     /// What an attempt without an outcome means.
@@ -53,6 +58,24 @@ pub struct Submission {
     pub retry_on: RetryOn,
     /// Facts for people and tools.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// The latest time at which an order may still start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartBy {
+    /// A point in time.
+    At(Timestamp),
+    /// So long after the order was accepted.
+    Within(StartBySeconds),
+}
+
+impl StartBy {
+    fn of_order(self, accepted_at: Timestamp) -> Timestamp {
+        match self {
+            Self::At(time) => time,
+            Self::Within(seconds) => accepted_at.plus_seconds(seconds.get().into()),
+        }
+    }
 }
 
 /// Why an order was not accepted. Nothing of it is left behind.
@@ -202,7 +225,7 @@ impl App {
         self.write_orders(tx, caller, orders, now).await
     }
 
-    pub(super) async fn write_orders(
+    pub(in crate::app) async fn write_orders(
         &self,
         tx: &mut Tx,
         caller: &Caller,
@@ -233,8 +256,10 @@ impl App {
             policy: Policy {
                 delivery: submission.delivery,
                 max_retries: submission.max_retries.get(),
-                backoff_seconds: submission.backoff_seconds.get(),
-                start_by: submission.start_by,
+                infrastructure_retries_max: submission.infrastructure_retries_max.get(),
+                backoff_seconds: submission.backoff_seconds.unwrap_or_default().get(),
+                backoff_jitter: submission.backoff_seconds.is_none(),
+                start_by: submission.start_by.map(|start_by| start_by.of_order(now)),
             },
             claim_timeout_seconds: submission.claim_timeout_seconds,
             deadline_seconds: submission.deadline_seconds,
@@ -322,7 +347,8 @@ fn metadata(entries: &BTreeMap<String, String>, entries_max: usize) -> Result<()
 }
 
 fn startable(submission: &Submission, now: Timestamp) -> Result<(), CreateError> {
-    match (submission.start_by, submission.run_at) {
+    let start_by = submission.start_by.map(|start_by| start_by.of_order(now));
+    match (start_by, submission.run_at) {
         (Some(start_by), _) if start_by < now => Err(CreateError::NeverStarts("start_by has passed")),
         (Some(start_by), Some(run_at)) if start_by < run_at => {
             Err(CreateError::NeverStarts("start_by comes before run_at"))
@@ -342,7 +368,7 @@ pub(super) async fn unknown_agents<'s>(
     unknown_among(tx, named.collect()).await
 }
 
-pub(super) async fn unknown_among(
+pub(in crate::app) async fn unknown_among(
     tx: &mut Tx,
     mut named: BTreeSet<AgentId>,
 ) -> Result<BTreeSet<AgentId>, DalError> {

@@ -11,10 +11,12 @@ use brokkr_core::life::State;
 
 pub use self::cancel::{CancelError, Cancelled};
 pub(super) use self::create::Creates;
-pub use self::create::{CreateError, Submission};
+pub(super) use self::create::unknown_among;
+pub use self::create::{CreateError, StartBy, Submission};
 pub use self::delete::DeleteError;
 pub use self::read::{ReadError, WorkOrder};
 pub use self::retry::RetryError;
+pub(super) use self::retry::repeated;
 pub use self::targeting::TargetingChangeError;
 use super::waiters::Work;
 use crate::dal::routes::Routed;
@@ -29,7 +31,7 @@ pub(super) fn work_on(opened: Vec<Routed>) -> impl Iterator<Item = Work> {
 }
 
 /// What there is to be claimed in a new order: nothing while it waits for its time.
-fn work_in(order: &QueuedOrder) -> Option<Work> {
+pub(super) fn work_in(order: &QueuedOrder) -> Option<Work> {
     let open = order.head.life.state == State::Pending;
     open.then(|| Work {
         routes: order.targeting.routes().into_iter().collect(),

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::app::caller::Caller;
 use crate::dal::DalError;
 use crate::dal::log::{self, LogEntry};
+use crate::dal::retries;
 use crate::dal::work_orders::{self, NewOrder, QueuedOrder};
 
 /// Why an order was not repeated.
@@ -41,6 +42,7 @@ impl App {
     ) -> Result<QueuedOrder, RetryError> {
         let now = self.now();
         let mut tx = self.db.begin().await?;
+        retries::lock(&mut tx).await?;
         let Some(entry) = log::get(&mut tx, id).await? else {
             let queued = work_orders::get(&mut tx, id).await?.is_some();
             return Err(if queued {
@@ -64,7 +66,13 @@ impl App {
     }
 }
 
-fn repeated(entry: LogEntry, id: WorkOrderId, caller: &Caller, now: Timestamp) -> NewOrder {
+/// An order that asks for the same as one that has ended, but for its times.
+pub(in crate::app) fn repeated(
+    entry: LogEntry,
+    id: WorkOrderId,
+    caller: &Caller,
+    now: Timestamp,
+) -> NewOrder {
     NewOrder {
         id,
         created_at: now,

@@ -12,7 +12,7 @@ SELECT found.*, input.route AS found_on
          WHERE work_order_routes.route = input.route
            AND CASE work_orders.status
                WHEN 'PENDING' THEN work_orders.start_by IS NULL OR work_orders.start_by >= $2
-                                   OR work_orders.retry_count + work_orders.lost_count > 0
+                                   OR work_orders.retry_count + work_orders.infrastructure_retry_count + work_orders.lost_count > 0
                ELSE FALSE END
          ORDER BY work_order_routes.priority DESC, work_order_routes.work_order_id
          LIMIT LEAST(input.n, $3)

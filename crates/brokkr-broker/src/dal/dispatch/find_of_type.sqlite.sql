@@ -12,7 +12,7 @@ SELECT work_orders.id, work_orders.work_type, work_orders.priority, work_orders.
            AND first.work_type = input.work_type
            AND waiting.status = 'PENDING'
            AND (waiting.start_by IS NULL OR waiting.start_by >= $2
-                OR waiting.retry_count + waiting.lost_count > 0)
+                OR waiting.retry_count + waiting.infrastructure_retry_count + waiting.lost_count > 0)
          ORDER BY first.priority DESC, first.work_order_id
          LIMIT $3
        )

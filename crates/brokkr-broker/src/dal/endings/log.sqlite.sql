@@ -4,13 +4,15 @@ INSERT INTO work_order_log (id, created_at, completed_at, work_type, yaml_conten
                             max_retries, retries_attempted, lost_count, backoff_seconds, last_error, last_error_at, attempt,
                             claimed_by, claimed_at, ending, success, result_message, class, exit_code, result,
                             cancel_requested_at, cancel_reason, deadline_seconds, start_by, run_at, retry_on, metadata,
-                            targeting, retry_of, submitted_by, traceparent)
+                            targeting, retry_of, submitted_by, traceparent, infrastructure_retries_max,
+                            infrastructure_retries_attempted, backoff_jitter)
     SELECT ended.id, ended.created_at, $2, ended.work_type, ended.yaml_content, ended.priority, ended.delivery,
            ended.claim_timeout_seconds, ended.max_retries, ended.retry_count, ended.lost_count, ended.backoff_seconds,
            ended.last_error, ended.last_error_at, ended.attempt, ended.claimed_by, ended.claimed_at, input.ending,
            input.ending = 'succeeded', input.result_message, input.class, input.exit_code, input.result,
            ended.cancel_requested_at, ended.cancel_reason, ended.deadline_seconds, ended.start_by, ended.run_at,
-           ended.retry_on, ended.metadata, ended.targeting, ended.retry_of, ended.submitted_by, ended.traceparent
+           ended.retry_on, ended.metadata, ended.targeting, ended.retry_of, ended.submitted_by, ended.traceparent,
+           ended.infrastructure_retries_max, ended.infrastructure_retry_count, ended.backoff_jitter
       FROM input
       JOIN work_orders AS ended ON ended.id = input.id
                                AND ended.status = input.status

@@ -109,6 +109,8 @@ impl NewOrder {
             self.retry_of,
             &self.submitted_by,
             self.traceparent.as_deref(),
+            policy.infrastructure_retries_max,
+            policy.backoff_jitter,
         ]
     }
 }

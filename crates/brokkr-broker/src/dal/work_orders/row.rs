@@ -26,7 +26,8 @@ macro_rules! head_columns {
          work_orders.claimed_at, work_orders.claim_instance_id, work_orders.lease_expires_at,
          work_orders.cancel_requested_at, work_orders.cancel_reason, work_orders.deadline_seconds,
          work_orders.start_by, work_orders.run_at, work_orders.retry_on, work_orders.retry_of,
-         work_orders.submitted_by, work_orders.traceparent"
+         work_orders.submitted_by, work_orders.traceparent, work_orders.infrastructure_retries_max,
+         work_orders.infrastructure_retry_count, work_orders.backoff_jitter"
     };
 }
 
@@ -178,6 +179,14 @@ impl OrderHead {
     #[must_use]
     pub const fn attempt(&self) -> Attempt {
         self.life.attempt
+    }
+
+    /// The time at which the current attempt must have ended, if it has a deadline.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let claim = self.claim.as_ref()?;
+        let seconds = self.deadline_seconds?.get();
+        Some(claim.claimed_at.plus_seconds(seconds.into()))
     }
 
     /// Where the order is, in one word.
@@ -332,11 +341,14 @@ fn life(row: &Row, claim: Option<&Claim>) -> Result<Life, DalError> {
         policy: Policy {
             delivery: row.get("delivery")?,
             max_retries: row.get("max_retries")?,
+            infrastructure_retries_max: row.get("infrastructure_retries_max")?,
             backoff_seconds: row.get("backoff_seconds")?,
+            backoff_jitter: row.get("backoff_jitter")?,
             start_by: row.get("start_by")?,
         },
         attempt: row.get("attempt")?,
         retry_count: row.get("retry_count")?,
+        infrastructure_retry_count: row.get("infrastructure_retry_count")?,
         lost_count: row.get("lost_count")?,
         state,
     })

@@ -81,7 +81,10 @@ async fn an_order_that_waits_is_cancelled_at_once(
             (entry.id, entry.ending, entry.success),
             (order.id, Ending::Cancelled, false)
         );
-        assert_eq!((entry.attempt, entry.retries_attempted), (attempt, retries));
+        assert_eq!(
+            (entry.attempt, entry.infrastructure_retries_attempted),
+            (attempt, retries)
+        );
         assert_eq!(
             (entry.result_message.as_deref(), entry.class),
             (Some("not needed"), None)

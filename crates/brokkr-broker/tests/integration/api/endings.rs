@@ -101,12 +101,13 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
         .work_order()
         .for_agent(&agent)
         .max_retries(2)
+        .retry_on([FailureClass::Work])
         .backoff_seconds(10)
         .create()
         .await;
     for (retry, pause) in [(1, 20), (2, 40)] {
         let claim = agent.claim(&order).await.unwrap();
-        let outcome = agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+        let outcome = agent.fail(&claim, FailureClass::Work).await.unwrap();
         assert_eq!(outcome, CompleteOutcome::RetryScheduled);
         let waiting = broker.admin().work_order(order.id).await.unwrap();
         assert_eq!(
@@ -117,7 +118,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
             waiting.next_retry_after.unwrap().to_string(),
             broker.now().plus_seconds(pause).to_string()
         );
-        assert_eq!(waiting.last_error.as_deref(), Some("failed: infrastructure"));
+        assert_eq!(waiting.last_error.as_deref(), Some("failed: work"));
         assert_eq!((waiting.claimed_by, waiting.lease_expires_at), (None, None));
         broker.advance(Duration::from_secs(pause - 1)).await;
         assert_eq!(code(agent.claim(&order).await), "work_order_not_claimable");
@@ -130,8 +131,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
         assert!(due.last_error.is_some());
     }
     let claim = agent.claim(&order).await.unwrap();
-    let CompleteOutcome::Ended(entry) = agent.fail(&claim, FailureClass::Infrastructure).await.unwrap()
-    else {
+    let CompleteOutcome::Ended(entry) = agent.fail(&claim, FailureClass::Work).await.unwrap() else {
         panic!("no retry is left")
     };
     assert_eq!(
@@ -153,6 +153,7 @@ async fn a_failure_is_tried_again_with_a_growing_pause_until_no_retry_is_left(
 #[case(json!({"success": false}), 202)]
 #[case(json!({"success": false, "retryable": true, "class": "work"}), 202)]
 #[case(json!({"success": false, "retryable": false, "class": "infrastructure"}), 200)]
+#[case(json!({"success": false, "retryable": true, "class": "refused"}), 200)]
 #[case(json!({"success": false, "class": "infrastructure"}), 202)]
 #[case(json!({"success": false, "class": "work"}), 200)]
 #[case(json!({"success": false, "class": "refused"}), 200)]

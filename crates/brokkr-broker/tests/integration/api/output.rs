@@ -238,11 +238,11 @@ async fn a_place_that_makes_no_sense_is_refused() {
     let broker = TestBroker::start(Backend::Sqlite).await;
     let order = broker.work_order().label("any").create().await;
     let path = format!("/api/v1/work-orders/{}/output", order.id);
-    for query in ["after=-1", "attempt=0", "attempt=99999999999"] {
+    for query in ["after=-1", "attempt=0", "attempt=9007199254740992"] {
         let answer = get(&broker, broker.admin_pak(), &format!("{path}?{query}")).await;
         assert_eq!(refusal(&answer), refused(400, "invalid_position"), "{query}");
     }
-    for id in ["x", "1", "-1:0", "99999999999:0"] {
+    for id in ["x", "1", "-1:0", "9007199254740992:0"] {
         let request = broker
             .http(Method::GET, &path)
             .bearer_auth(broker.admin_pak().expose());

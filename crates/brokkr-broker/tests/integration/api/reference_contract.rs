@@ -323,6 +323,9 @@ const WORK_ORDER_OURS: &[&str] = &[
     "metadata",
     "retry_of",
     "submitted_by",
+    "infrastructure_retries_max",
+    "infrastructure_retry_count",
+    "backoff_jitter",
 ];
 const WORK_ORDER_LOG_OURS: &[&str] = &[
     "ending",
@@ -332,6 +335,7 @@ const WORK_ORDER_LOG_OURS: &[&str] = &[
     "result",
     "lost_count",
     "retry_of",
+    "infrastructure_retries_attempted",
 ];
 const AGENT: &[&str] = &[
     "id",

@@ -375,7 +375,7 @@ async fn a_thousand_claims_are_kept_by_one_renewal_and_not_one_more(
 #[case(json!({"state": "\u{0}"}), 400, "invalid_renewal")]
 #[case(json!({"claims": [{"id": Uuid::nil(), "attempt": 0}]}), 400, "invalid_renewal")]
 #[case(json!({"claims": [{"id": Uuid::nil(), "attempt": -1}]}), 400, "invalid_renewal")]
-#[case(json!({"claims": [{"id": Uuid::nil(), "attempt": 4_294_967_296_i64}]}), 400, "invalid_renewal")]
+#[case(json!({"claims": [{"id": Uuid::nil(), "attempt": 9_007_199_254_740_992_i64}]}), 400, "invalid_renewal")]
 #[case(json!({"claims": [{"id": "nonsense", "attempt": 1}]}), 422, "invalid_body")]
 #[case(json!({"leases": []}), 422, "invalid_body")]
 #[tokio::test]

@@ -49,13 +49,14 @@ async fn losses_and_failures_together_use_up_the_retries(
         .work_order()
         .for_agent(&agent)
         .max_retries(2)
+        .retry_on([FailureClass::Work])
         .backoff_seconds(0)
         .create()
         .await;
     next(&agent).await;
     broker.advance(LEASE).await;
     let claim = next(&agent).await;
-    agent.fail(&claim, FailureClass::Infrastructure).await.unwrap();
+    agent.fail(&claim, FailureClass::Work).await.unwrap();
     broker.sweep().await;
     next(&agent).await;
     broker.advance(LEASE).await;
@@ -152,6 +153,41 @@ async fn an_order_that_was_not_started_in_time_expires_and_one_that_was_does_not
 
 #[rstest]
 #[tokio::test]
+async fn an_order_may_be_given_so_many_seconds_to_start_also_after_its_time_has_come(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let accepted_at = broker.now();
+    let order = || broker.work_order().for_agent(&agent).start_by_seconds(90);
+    let created = order().try_create_with_key("once").await.unwrap().work_order;
+    assert_eq!(
+        created.start_by.unwrap().to_string(),
+        accepted_at.plus_seconds(90).to_string()
+    );
+    let scheduled = order().run_at(accepted_at.plus_seconds(60)).create().await;
+    assert_eq!(scheduled.status, WorkOrderStatus::Scheduled);
+    let taken = order().create().await;
+
+    broker.advance(SECOND * 60).await;
+    // The same request is about the same order, and so about its time.
+    let again = order().try_create_with_key("once").await.unwrap();
+    assert!(again.replayed && again.work_order == created);
+    assert_eq!(shown(&broker, &scheduled).await.status, WorkOrderStatus::Pending);
+    let claim = agent.claim(&taken).await.unwrap();
+    agent.succeed(&claim).await.unwrap();
+    broker.advance(SECOND * 30).await;
+    assert_eq!(shown(&broker, &scheduled).await.status, WorkOrderStatus::Pending);
+    broker.advance(SECOND).await;
+    for late in [&created, &scheduled] {
+        assert_eq!(shown(&broker, late).await.status, WorkOrderStatus::Expired);
+        let entry = broker.admin().work_order_log_entry(late.id).await.unwrap();
+        assert_eq!((entry.attempt, entry.claimed_by), (0, None));
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn replicas_that_sweep_at_the_same_time_do_everything_once(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {
@@ -213,14 +249,22 @@ async fn a_claim_that_is_taken_back_leaves_the_last_error_and_the_retries_as_the
     agent.fail(&failed, FailureClass::Infrastructure).await.unwrap();
     broker.advance(SECOND * 2).await;
     let before = shown(&broker, &order).await;
-    assert_eq!((before.retry_count, before.next_retry_after), (1, None));
+    assert_eq!(
+        (before.infrastructure_retry_count, before.next_retry_after),
+        (1, None)
+    );
     next(&agent).await;
     broker.advance(LEASE).await;
 
     let after = shown(&broker, &order).await;
     assert_eq!(
-        (after.status, after.retry_count, after.lost_count),
-        (WorkOrderStatus::Pending, 1, 1)
+        (
+            after.status,
+            after.infrastructure_retry_count,
+            after.retry_count,
+            after.lost_count
+        ),
+        (WorkOrderStatus::Pending, 1, 0, 1)
     );
     assert_eq!(
         (&after.last_error, after.last_error_at),

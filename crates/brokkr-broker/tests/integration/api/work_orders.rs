@@ -82,6 +82,7 @@ async fn everything_that_an_order_says_comes_back(
         .label("gpu")
         .annotation("zone", "eu")
         .max_retries(0)
+        .infrastructure_retries_max(3)
         .backoff_seconds(7)
         .claim_timeout_seconds(11)
         .priority(-100)
@@ -103,6 +104,10 @@ async fn everything_that_an_order_says_comes_back(
             order.claim_timeout_seconds
         ),
         (0, 7, 11)
+    );
+    assert_eq!(
+        (order.infrastructure_retries_max, order.backoff_jitter),
+        (3, false)
     );
     assert_eq!(
         (order.priority, order.deadline_seconds, order.delivery),
@@ -146,6 +151,10 @@ async fn an_order_for_nobody_is_refused_before_anything_else_is_looked_at(
 #[case(json!({"yaml_content": "a: [1, 2"}))]
 #[case(json!({"yaml_content": "[".repeat(1_000)}))]
 #[case(json!({"max_retries": -1}))]
+#[case(json!({"start_by_seconds": 0}))]
+#[case(json!({"start_by_seconds": 60, "start_by": "9999-01-01T00:00:00Z"}))]
+#[case(json!({"start_by_seconds": 60, "run_at": "9999-01-01T00:00:00Z"}))]
+#[case(json!({"infrastructure_retries_max": 1_001}))]
 #[case(json!({"max_retries": i64::MAX}))]
 #[case(json!({"backoff_seconds": -1}))]
 #[case(json!({"claim_timeout_seconds": 0}))]
@@ -813,16 +822,14 @@ async fn an_optional_null_is_as_good_as_nothing(
     let mut nulls = json!({"targeting": targeting});
     for name in [
         "max_retries",
+        "infrastructure_retries_max",
         "backoff_seconds",
         "claim_timeout_seconds",
         "target_agent_ids",
         "priority",
-    ] {
-        nulls[name] = Value::Null;
-    }
-    for name in [
         "deadline_seconds",
         "start_by",
+        "start_by_seconds",
         "run_at",
         "delivery",
         "retry_on",

@@ -53,8 +53,9 @@ async fn ended(backend: Backend) -> Queue {
             Event::Fail {
                 attempt: FIRST,
                 class,
-                retryable: false,
+                retry: None,
                 now: at(30),
+                random: 0,
             },
         )
         .await

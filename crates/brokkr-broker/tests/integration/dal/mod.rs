@@ -18,6 +18,7 @@ mod plans;
 mod queue;
 mod races;
 mod renewals;
+mod retry_budgets;
 mod samples;
 mod schema_parity;
 mod statements;

@@ -5,9 +5,9 @@ use brokkr_broker::dal::endings::{self, EndingOrder, Retry, Return, Returned};
 use brokkr_broker::dal::renewals;
 use brokkr_broker::dal::work_orders::{NewOrder, QueueStatus};
 use brokkr_broker::dal::{Tx, claims, sweeps};
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Life, Policy};
-use brokkr_core::retry::FailureClass;
+use brokkr_core::retry::{Budget, FailureClass};
 use brokkr_core::time::Timestamp;
 use brokkr_testkit::Backend;
 use proptest::prelude::*;
@@ -27,9 +27,14 @@ enum Act {
     Renew,
     Release,
     Succeed,
-    Fail { cancelled: bool, retryable: bool },
+    Fail {
+        cancelled: bool,
+        retry: Option<Budget>,
+        random: u64,
+    },
     LeasePassed,
     HolderRemoved,
+    Restored,
     Cancel,
     StartByPassed,
     Due,
@@ -50,13 +55,23 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Renew),
         2 => Just(Act::Release),
         1 => Just(Act::Succeed),
-        4 => any::<(bool, bool)>().prop_map(|(cancelled, retryable)| Act::Fail { cancelled, retryable }),
+        6 => (any::<bool>(), retry(), any::<u64>())
+            .prop_map(|(cancelled, retry, random)| Act::Fail { cancelled, retry, random }),
         3 => Just(Act::LeasePassed),
         1 => Just(Act::HolderRemoved),
+        1 => Just(Act::Restored),
         1 => Just(Act::Cancel),
         1 => Just(Act::StartByPassed),
         4 => Just(Act::Due),
         1 => prop_oneof![9 => Just(Act::Renew), 1 => Just(Act::Delete)],
+    ]
+}
+
+fn retry() -> impl Strategy<Value = Option<Budget>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Budget::Retries)),
+        Just(Some(Budget::Infrastructure))
     ]
 }
 
@@ -68,27 +83,33 @@ fn step() -> impl Strategy<Value = Step> {
 fn policy() -> impl Strategy<Value = Policy> {
     let delivery = prop_oneof![3 => Just(Delivery::AtLeastOnce), 1 => Just(Delivery::AtMostOnce)];
     let start_by = prop::option::weighted(0.3, 0..300_u64);
-    (delivery, 0..4_u32, 0..100_u32, start_by).prop_map(
-        |(delivery, max_retries, backoff_seconds, start_by)| Policy {
-            delivery,
-            max_retries,
-            backoff_seconds,
-            start_by: start_by.map(at),
+    let backoff = (0..100_u32, any::<bool>());
+    (delivery, 0..4_u32, 0..3_u32, backoff, start_by).prop_map(
+        |(delivery, max_retries, infrastructure_retries_max, (backoff_seconds, backoff_jitter), start_by)| {
+            Policy {
+                delivery,
+                max_retries,
+                infrastructure_retries_max,
+                backoff_seconds,
+                backoff_jitter,
+                start_by: start_by.map(at),
+            }
         },
     )
 }
 
-fn event(step: Step, life: Life, now: Timestamp) -> Event {
+fn event(step: Step, life: Life, epoch: Epoch, now: Timestamp) -> Event {
     let attempt = if step.current {
         life.attempt
     } else {
-        life.attempt.next()
+        life.attempt.next_in(epoch)
     };
     match step.act {
         Act::Claim => Event::Claim {
             agent: agent(),
             now,
             lease_expires_at: now.plus_seconds(CLAIM_TIMEOUT),
+            epoch,
         },
         Act::Renew => Event::Renew {
             attempt,
@@ -96,7 +117,11 @@ fn event(step: Step, life: Life, now: Timestamp) -> Event {
         },
         Act::Release => Event::Release { attempt },
         Act::Succeed => Event::Succeed { attempt },
-        Act::Fail { cancelled, retryable } => {
+        Act::Fail {
+            cancelled,
+            retry,
+            random,
+        } => {
             let class = if cancelled {
                 FailureClass::Cancelled
             } else {
@@ -105,12 +130,14 @@ fn event(step: Step, life: Life, now: Timestamp) -> Event {
             Event::Fail {
                 attempt,
                 class: Some(class),
-                retryable,
+                retry,
                 now,
+                random,
             }
         }
         Act::LeasePassed => Event::LeasePassed { now },
         Act::HolderRemoved => Event::HolderRemoved,
+        Act::Restored => Event::Restored,
         Act::Cancel => Event::Cancel,
         Act::StartByPassed => Event::StartByPassed { now },
         Act::Due => Event::Due { now },
@@ -148,10 +175,11 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
             );
         }
         Event::Succeed { attempt } => log_nothing(tx, number, QueueStatus::Claimed, attempt, now).await,
-        Event::Fail { attempt, .. } => {
+        Event::Fail { attempt, retry, .. } => {
             let retry = Retry {
                 id,
                 attempt,
+                budget: retry.unwrap_or(Budget::Retries),
                 not_before: now,
                 last_error: String::new(),
             };
@@ -167,6 +195,10 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
             let found = sweeps::expired_leases(tx, now, 1_000).await.unwrap();
             assert!(found.iter().all(|head| head.id != id));
         }
+        Event::DeadlinePassed { .. } => {
+            let found = sweeps::overdue_attempts(tx, at(4_000_000), 1_000).await.unwrap();
+            assert!(found.iter().all(|head| head.id != id), "it has no deadline");
+        }
         Event::StartByPassed { now } => {
             let found = sweeps::start_by_passed(tx, now, 1_000).await.unwrap();
             assert!(found.iter().all(|head| head.id != id));
@@ -174,7 +206,7 @@ async fn try_refused(tx: &mut Tx, number: u64, event: Event, now: Timestamp) {
         Event::Due { now } => {
             assert!(sweeps::promote_many(tx, [id], now).await.unwrap().is_empty());
         }
-        Event::HolderRemoved => {
+        Event::HolderRemoved | Event::Restored => {
             let held = claims::held_for_update(tx, agent(), 1_000).await.unwrap();
             assert!(held.iter().all(|head| head.id != id));
         }
@@ -195,16 +227,36 @@ async fn log_nothing(tx: &mut Tx, number: u64, status: QueueStatus, attempt: Att
     assert_eq!(endings::move_to_log_many(tx, &[order], now).await.unwrap(), []);
 }
 
+/// The epoch of both databases. A life that failed may have left them in two.
+async fn common_epoch(queues: &[Queue; 2]) -> Epoch {
+    let epochs = [queues[0].epoch().await, queues[1].epoch().await];
+    if epochs[0] == epochs[1] {
+        return epochs[0];
+    }
+    let epoch = epochs[0].max(epochs[1]).raised(at(0));
+    for queue in queues {
+        queue.restored(epoch, at(0)).await;
+    }
+    epoch
+}
+
 /// Lives one life on both databases.
 async fn live(queues: &[Queue; 2], new: NewOrder, number: u64, steps: &[Step]) {
     let mut life = Life::begin(new.policy, new.created_at, new.run_at);
     let mut now = new.created_at;
+    let mut epoch = common_epoch(queues).await;
     for queue in queues {
         queue.add([new.clone()]).await;
     }
     for step in steps {
         now = now.plus_seconds(step.after);
-        let event = event(*step, life, now);
+        if let Act::Restored = step.act {
+            epoch = epoch.raised(now);
+            for queue in queues {
+                queue.restored(epoch, now).await;
+            }
+        }
+        let event = event(*step, life, epoch, now);
         let expected = life.apply(event);
         for queue in queues {
             match &expected {

@@ -14,7 +14,7 @@ const FIRST: Attempt = Attempt::new(1);
 fn chunk(order: u64, attempt: u32, offset: u64, data: &[u8]) -> NewChunk {
     NewChunk {
         id: id(order),
-        attempt: Attempt::new(attempt),
+        attempt: Attempt::new(attempt.into()),
         offset,
         stream: "stdout".to_owned(),
         at: at(offset),

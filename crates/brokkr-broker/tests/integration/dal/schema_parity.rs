@@ -177,7 +177,7 @@ fn checks(database: &str) -> Vec<String> {
     let checks = scripts.flat_map(|script| {
         let lines = script.lines().filter_map(|line| line.split_once(" CHECK "));
         lines
-            .map(|(_, check)| check.trim_end_matches(',').to_owned())
+            .map(|(_, check)| check.trim_end_matches([',', ';']).to_owned())
             .collect::<Vec<_>>()
     });
     // PostgreSQL has a type for truth values.

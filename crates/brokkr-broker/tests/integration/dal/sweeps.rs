@@ -4,6 +4,7 @@ use brokkr_broker::dal::sweeps::{self, NextDue};
 use brokkr_broker::dal::work_orders::OrderHead;
 use brokkr_core::attempt::Attempt;
 use brokkr_core::life::{Event, State};
+use brokkr_core::retry::Budget;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
 use rstest::rstest;
 
@@ -20,8 +21,9 @@ async fn fail(queue: &Queue, number: u64, seconds: u64) {
     let event = Event::Fail {
         attempt: FIRST,
         class: None,
-        retryable: true,
+        retry: Some(Budget::Retries),
         now: at(seconds),
+        random: 0,
     };
     queue.apply(number, event).await.unwrap();
 }

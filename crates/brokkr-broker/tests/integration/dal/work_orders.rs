@@ -7,10 +7,10 @@ use brokkr_broker::dal::work_orders::{
     self, CancelRequest, Depth, ListFilter, NewOrder, QueueStatus, QueuedOrder,
 };
 use brokkr_broker::dal::{ConstraintKind, Dialect, all_statements, sweeps};
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Refusal, State};
 use brokkr_core::limits::{DeadlineSeconds, Priority};
-use brokkr_core::retry::{FailureClass, RetryOn};
+use brokkr_core::retry::{Budget, FailureClass, RetryOn};
 use brokkr_core::routing::Route;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
 use rstest::rstest;
@@ -28,10 +28,11 @@ const SUCCEED: Event = Event::Succeed { attempt: FIRST };
 
 fn fail(attempt: u32, retryable: bool) -> Event {
     Event::Fail {
-        attempt: Attempt::new(attempt),
+        attempt: Attempt::new(attempt.into()),
         class: Some(FailureClass::Work),
-        retryable,
+        retry: retryable.then_some(Budget::Retries),
         now: at(20),
+        random: 0,
     }
 }
 
@@ -497,8 +498,9 @@ async fn an_agent_confirms_a_cancellation_by_its_class_or_by_a_release(
             Event::Fail {
                 attempt: FIRST,
                 class,
-                retryable: true,
+                retry: Some(Budget::Retries),
                 now: at(20),
+                random: 0,
             },
         )
         .await
@@ -665,6 +667,7 @@ async fn an_order_that_had_started_may_be_retried_after_its_start_by(
         agent: agent(),
         now: at(400),
         lease_expires_at,
+        epoch: Epoch::FIRST,
     };
 
     assert_eq!(expired, []);

@@ -37,6 +37,10 @@ pub(crate) struct OrderArgs {
     #[arg(long, value_name = "NUMBER", help_heading = "How to run it")]
     max_retries: Option<i64>,
 
+    /// How many attempts may follow failures around the work besides, such as a node that went away [broker's default: 5]
+    #[arg(long, value_name = "NUMBER", help_heading = "How to run it")]
+    infrastructure_retries: Option<i64>,
+
     /// The base of the pause before a retry, which doubles each time [broker's default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "How to run it")]
     backoff: Option<Duration>,
@@ -72,7 +76,7 @@ pub(crate) struct OrderArgs {
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "How to run it")]
     run_at: Option<When>,
 
-    /// Not begun after this time; then it ends as expired
+    /// Not begun after this time, or not within this span from when the broker accepts it, such as 10m; then it ends as expired
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "How to run it")]
     start_by: Option<When>,
 
@@ -142,11 +146,13 @@ impl OrderArgs {
             work_type: document.work_type.clone(),
             yaml_content: document.yaml.clone(),
             max_retries: self.max_retries,
+            infrastructure_retries_max: self.infrastructure_retries,
             backoff_seconds: self.backoff.map(seconds),
             targeting: Some(targeting),
             priority: self.priority,
             deadline_seconds: self.deadline.map(seconds),
-            start_by: self.start_by.map(|when| when.from(now)),
+            start_by: self.start_by.and_then(When::time),
+            start_by_seconds: self.start_by.and_then(When::span).map(seconds),
             run_at: self.run_at.map(|when| when.from(now)),
             delivery: self.delivery.map(Delivery::from),
             retry_on: some(

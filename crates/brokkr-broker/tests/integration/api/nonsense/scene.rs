@@ -197,6 +197,8 @@ impl Scene {
             "POST /api/v1/work-orders/{id}/complete" => json!({"success": true}),
             "POST /api/v1/work-orders/{id}/release" => json!({"agent_id": self.agent.id, "attempt": 1}),
             "POST /api/v1/work-orders/{id}/cancel" => json!({}),
+            // None of the scene was lost.
+            "POST /api/v1/work-order-log/retries" => json!({"endings": ["lost"]}),
             "PUT /api/v1/work-orders/{id}/targeting" => json!({"agent_ids": [UNKNOWN], "labels": ["l"]}),
             unknown => panic!("this test does not know what to send to {unknown}"),
         }

@@ -71,6 +71,31 @@ async fn live_output_comes_as_it_is_printed_and_ends_with_the_order(
 
 #[rstest]
 #[tokio::test]
+async fn live_output_goes_on_over_the_gap_in_the_numbers_that_a_restoration_leaves(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let first = claimed(&broker, &agent).await;
+    append(&agent, vec![chunk(&first, 0, "stdout", "before\n")]).await;
+    let mut events = follow(&broker, &first, None).await;
+    assert_eq!(next_text(&mut events).await.0, "before\n");
+    let restored = broker.app().restored().await.unwrap();
+    let silent = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    agent.release(&silent).await.unwrap();
+    let last = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    append(&agent, vec![chunk(&last, 0, "stdout", "after\n")]).await;
+    assert_eq!(next_text(&mut events).await.0, "after\n");
+    agent.succeed(&last).await.unwrap();
+    let end = OutputEnded {
+        attempt: restored.epoch.number() + 2,
+        ending: Some(Ending::Succeeded),
+    };
+    assert_eq!(next_end(&mut events).await, end);
+}
+
+#[rstest]
+#[tokio::test]
 async fn live_output_goes_on_with_the_attempts_that_follow_and_can_be_resumed(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {

@@ -4,11 +4,13 @@ use brokkr_broker::dal::attempts::{self, EndedAttempt, Report};
 use brokkr_broker::dal::endings::{self, EndingOrder, Retry, Return, Returned};
 use brokkr_broker::dal::log::LogEntry;
 use brokkr_broker::dal::renewals;
+use brokkr_broker::dal::restores;
 use brokkr_broker::dal::routes::Routed;
 use brokkr_broker::dal::work_orders::{self, ListFilter, OrderHead};
 use brokkr_broker::dal::{Sql, Tx, Value, claims, pending, sweeps};
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Epoch};
 use brokkr_core::life::{AttemptEnding, Ending, Event, IllegalEvent, Life, State};
+use brokkr_core::retry::Budget;
 use brokkr_core::routing::{Route, Targeting};
 use brokkr_core::time::Timestamp;
 
@@ -29,10 +31,16 @@ impl Queue {
 
     /// Tries to send an order to wait for a retry, without asking the model.
     pub(in crate::dal) async fn retry(&self, order: u64, attempt: u32) -> bool {
-        let (id, attempt) = (id(order), Attempt::new(attempt));
+        self.retry_of(order, attempt, Budget::Retries).await
+    }
+
+    /// As [`Queue::retry`], paid for by this budget.
+    pub(in crate::dal) async fn retry_of(&self, order: u64, attempt: u32, budget: Budget) -> bool {
+        let (id, attempt) = (id(order), Attempt::new(attempt.into()));
         let retry = Retry {
             id,
             attempt,
+            budget,
             not_before: at(30),
             last_error: "it broke".to_owned(),
         };
@@ -45,7 +53,7 @@ impl Queue {
     pub(in crate::dal) async fn give_back(&self, order: u64, attempt: u32, reason: Returned) -> bool {
         let back = Return {
             id: id(order),
-            attempt: Attempt::new(attempt),
+            attempt: Attempt::new(attempt.into()),
             reason,
         };
         let reopened = self.write(async |tx| {
@@ -95,6 +103,16 @@ impl Queue {
                 .unwrap()
         });
         numbers(&page.await)
+    }
+
+    pub(in crate::dal) async fn epoch(&self) -> Epoch {
+        self.read(async |tx| restores::epoch(tx).await.unwrap()).await
+    }
+
+    /// Begins an epoch, as a restoration does.
+    pub(in crate::dal) async fn restored(&self, epoch: Epoch, now: Timestamp) {
+        self.write(async |tx| restores::insert(tx, epoch, now).await.unwrap())
+            .await;
     }
 
     /// What the agent could claim at the time 10.
@@ -154,6 +172,7 @@ fn time(event: Event) -> Timestamp {
         Event::Claim { now, .. }
         | Event::Fail { now, .. }
         | Event::LeasePassed { now }
+        | Event::DeadlinePassed { now, .. }
         | Event::StartByPassed { now }
         | Event::Due { now } => now,
         _ => at(20),
@@ -170,7 +189,13 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
                 .await
                 .unwrap();
         }
-        (Event::Claim { agent, now, .. }, _) => {
+        (
+            Event::Claim {
+                agent, now, epoch, ..
+            },
+            _,
+        ) => {
+            assert_eq!(restores::epoch(tx).await.unwrap(), epoch);
             assert!(claims::claim_by_id(tx, id, agent, now).await.unwrap().is_some());
         }
         (Event::Renew { lease_expires_at, .. }, State::Claimed(lease)) => {
@@ -205,9 +230,15 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
             );
         }
         (_, State::RetryPending { not_before }) => {
+            let around = next.infrastructure_retry_count > head.life().infrastructure_retry_count;
             let retry = Retry {
                 id,
                 attempt,
+                budget: if around {
+                    Budget::Infrastructure
+                } else {
+                    Budget::Retries
+                },
                 not_before,
                 last_error: "it broke".to_owned(),
             };

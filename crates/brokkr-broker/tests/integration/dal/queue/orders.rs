@@ -23,7 +23,7 @@ pub(in crate::dal) fn id(order: u64) -> WorkOrderId {
     WorkOrderId::new(Uuid::from_u128(u128::from(order)))
 }
 
-/// An order of type `command` for agent 1, with three retries.
+/// An order of type `command` for agent 1, with three retries, and five for what happens around the work.
 pub(in crate::dal) fn order(number: u64) -> NewOrder {
     NewOrder {
         id: id(number),
@@ -34,7 +34,9 @@ pub(in crate::dal) fn order(number: u64) -> NewOrder {
         policy: Policy {
             delivery: Delivery::AtLeastOnce,
             max_retries: 3,
+            infrastructure_retries_max: 5,
             backoff_seconds: 60,
+            backoff_jitter: false,
             start_by: None,
         },
         claim_timeout_seconds: ClaimTimeoutSeconds::default(),
@@ -146,7 +148,7 @@ pub(in crate::dal) fn ending(order: u64, attempt: u32, ending: Ending) -> Ending
         QueueStatus::Claimed
     };
     let held = attempt > 0;
-    let attempt = Attempt::new(attempt);
+    let attempt = Attempt::new(attempt.into());
     EndingOrder {
         id: id(order),
         status,

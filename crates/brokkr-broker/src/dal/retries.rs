@@ -1,0 +1,111 @@
+//! Orders that ended and were not repeated.
+
+use brokkr_core::ids::AgentId;
+use brokkr_core::life::Ending;
+use brokkr_core::names::WorkType;
+use brokkr_core::time::Timestamp;
+
+use super::log::{self, LogEntry};
+use super::{DalError, Kind, Rows, Sql, Tx, Value, params, statements};
+
+/// The endings that are looked for are the input.
+macro_rules! repeatable {
+    ($what:literal, $rest:literal) => {
+        concat!(
+            "WITH input AS MATERIALIZED ({input})
+             SELECT ",
+            $what,
+            "  FROM work_order_log AS ended
+              WHERE ended.completed_at >= $2
+                AND ended.completed_at < $3
+                AND ended.ending IN (SELECT input.ending FROM input)
+                AND (CAST($4 AS TEXT) IS NULL OR ended.work_type = $4)
+                AND (CAST($5 AS {uuid}) IS NULL OR ended.claimed_by = $5)
+                AND NOT EXISTS (SELECT 1 FROM work_orders AS again
+                                 WHERE again.retry_of IS NOT NULL AND again.retry_of = ended.id)
+                AND NOT EXISTS (SELECT 1 FROM work_order_log AS again
+                                 WHERE again.retry_of IS NOT NULL AND again.retry_of = ended.id) ",
+            $rest
+        )
+    };
+}
+
+statements! {
+    static COUNT = Sql::batch(
+        "retries.count",
+        repeatable!("COUNT(*) AS orders", ""),
+        &[("ending", Kind::Text)],
+    );
+
+    static FIND = Sql::batch(
+        "retries.find",
+        repeatable!("ended.*", "ORDER BY ended.completed_at, ended.id LIMIT $6"),
+        &[("ending", Kind::Text)],
+    );
+
+    /// PostgreSQL needs a lock for a decision about rows that are not there. SQLite has one writer.
+    static LOCK = Sql::per_dialect(
+        "retries.lock",
+        "SELECT pg_advisory_xact_lock(hashtext('brokkr.retries')) IS NULL AS locked",
+        "SELECT 1 AS locked",
+    );
+}
+
+/// Which ended orders are to be repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryFilter {
+    /// Those that ended in one of these ways.
+    pub endings: Vec<Ending>,
+    /// Only those of this type.
+    pub work_type: Option<WorkType>,
+    /// Only those that this agent held at their end.
+    pub agent: Option<AgentId>,
+    /// Only those that ended at this time or later.
+    pub ended_from: Timestamp,
+    /// Only those that ended before this time.
+    pub ended_before: Timestamp,
+}
+
+impl RetryFilter {
+    fn values(&self) -> Vec<Value> {
+        let endings: Rows = self
+            .endings
+            .iter()
+            .map(|ending| params![ending.as_str()])
+            .collect();
+        params![
+            endings,
+            self.ended_from,
+            self.ended_before,
+            self.work_type.as_ref(),
+            self.agent
+        ]
+    }
+}
+
+/// Until the end of the transaction, no other one decides which orders to repeat.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn lock(tx: &mut Tx) -> Result<(), DalError> {
+    tx.fetch_one(&LOCK, params![]).await?;
+    Ok(())
+}
+
+/// How many orders there are to repeat.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn count(tx: &mut Tx, filter: &RetryFilter) -> Result<u64, DalError> {
+    tx.fetch_one(&COUNT, filter.values()).await?.get("orders")
+}
+
+/// At most `limit` of the orders that there are to repeat, the earliest ending first.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn find(tx: &mut Tx, filter: &RetryFilter, limit: u32) -> Result<Vec<LogEntry>, DalError> {
+    let mut values = filter.values();
+    values.push(limit.into());
+    log::entries(&tx.fetch_all(&FIND, values).await?)
+}
