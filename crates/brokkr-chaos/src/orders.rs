@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Hopeless,
     /// Runs into its deadline.
     Overdue,
-    /// Takes its time, and must not run twice.
+    /// Takes its time, also longer than a lease, and must not run twice.
     Once,
     /// Is cancelled some time after it was submitted.
     Cancelled,
@@ -89,7 +89,7 @@ impl Kind {
             Kind::Plain | Kind::Flaky | Kind::Hopeless => dice.number(0..200),
             Kind::Slow => dice.number(1_000..9_000),
             Kind::Overdue => 30_000,
-            Kind::Once => dice.number(500..3_000),
+            Kind::Once => dice.number(500..8_000),
             Kind::Cancelled => dice.number(500..7_000),
         };
         let code = match self {

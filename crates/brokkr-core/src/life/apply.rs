@@ -146,7 +146,10 @@ impl Life {
                 Ending::Failed
             });
         }
-        if !(retryable && self.retries_left()) {
+        // How far the work got when something around it failed, nobody knows: it may have begun.
+        let may_have_begun =
+            self.policy.delivery == Delivery::AtMostOnce && class == Some(FailureClass::Infrastructure);
+        if !retryable || may_have_begun || !self.retries_left() {
             return self.ended(Ending::Failed);
         }
         let retry_count = self.retry_count + 1;
