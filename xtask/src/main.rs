@@ -1,5 +1,6 @@
-//! The developer's commands: `cargo xtask check` and `cargo xtask test` are all of CI.
+//! The developer's commands: `cargo xtask check`, `cargo xtask test` and `cargo xtask chaos` are all of CI.
 
+mod chaos;
 mod check;
 mod cluster;
 mod install;
@@ -26,12 +27,15 @@ enum Command {
     Check,
     /// Runs tests, with a PostgreSQL that is started for them and thrown away; with --cluster, the scenarios on a real cluster.
     Test(test::Arguments),
+    /// Breaks brokers, agents, PostgreSQL and their connections at random, and accounts for every order afterwards.
+    Chaos(chaos::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check => check::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,12 +1,12 @@
 //! A cluster that lives as long as its value.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::account::{self, Account};
 use crate::server::{Server, ServerMissing};
@@ -22,6 +22,8 @@ const STARTS_MAX: u32 = 3;
 #[derive(Debug)]
 pub struct Cluster {
     supervisor: Child,
+    answers: Option<BufReader<ChildStdout>>,
+    directory: PathBuf,
     url: String,
     postmaster: Option<u32>,
 }
@@ -82,34 +84,65 @@ impl Cluster {
         self.postmaster
     }
 
+    /// Stops the server at once, as a power cut would. What was committed is still there when it starts again, if the
+    /// cluster was started with [`Durability::ServerDefault`].
+    ///
+    /// # Errors
+    /// When the server cannot be stopped.
+    pub fn crash(&mut self) -> Result<(), ClusterError> {
+        self.tell("crash")
+    }
+
+    /// Starts the server where it was before the crash, under the same URL.
+    ///
+    /// # Errors
+    /// When the server does not come up.
+    pub fn start_again(&mut self) -> Result<(), ClusterError> {
+        self.tell("start")
+    }
+
     fn start_once(server: &Server, durability: Durability) -> Result<Self, ClusterError> {
         let account = account::to_change_to();
         let password = random_hex().map_err(|error| ClusterError::Prepare("read random bytes", error))?;
         let port = free_port().map_err(|error| ClusterError::Prepare("find a free port", error))?;
         let directory = prepare_directory(account, &settings(port, durability), &password)
             .map_err(|error| ClusterError::Prepare("prepare a directory", error))?;
-        let supervisor = supervise(server, &directory, account)
+        let mut supervisor = supervise(server, &directory, account)
             .map_err(|error| ClusterError::Prepare("start the supervising shell", error))?;
 
         let mut cluster = Self {
+            answers: supervisor.stdout.take().map(BufReader::new),
             supervisor,
+            directory,
             url: format!("postgres://brokkr:{password}@127.0.0.1:{port}/postgres"),
             postmaster: None,
         };
-        if cluster.says_ready() {
-            cluster.postmaster = postmaster_of(&directory);
-            Ok(cluster)
-        } else {
-            let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
-            Err(ClusterError::NotStarted { log })
-        }
+        cluster.heed_answer()?;
+        Ok(cluster)
     }
 
-    fn says_ready(&mut self) -> bool {
+    /// Tells the supervising shell something, and waits until it has done it.
+    fn tell(&mut self, order: &str) -> Result<(), ClusterError> {
+        let input = self.supervisor.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe);
+        input
+            .map_err(io::Error::from)
+            .and_then(|input| writeln!(input, "{order}"))
+            .map_err(|error| ClusterError::Prepare("tell the supervising shell", error))?;
+        self.heed_answer()
+    }
+
+    fn heed_answer(&mut self) -> Result<(), ClusterError> {
         let mut answer = String::new();
-        let output = self.supervisor.stdout.take();
-        output.is_some_and(|output| BufReader::new(output).read_line(&mut answer).is_ok())
-            && answer.trim() == "ready"
+        let read = self
+            .answers
+            .as_mut()
+            .map(|answers| answers.read_line(&mut answer));
+        if !matches!(read, Some(Ok(_))) || answer.trim() != "ready" {
+            let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+            return Err(ClusterError::NotStarted { log });
+        }
+        self.postmaster = postmaster_of(&self.directory);
+        Ok(())
     }
 }
 

@@ -97,11 +97,23 @@ fn the_agent_and_the_broker_do_not_know_each_other() {
     );
 }
 
+#[test]
+fn the_campaign_knows_brokers_and_agents_only_as_their_users_do() {
+    let edges = edges();
+    assert_eq!(
+        ours(&edges["brokkr-chaos"]),
+        ["brokkr-client", "brokkr-testkit-postgres"]
+    );
+    for (name, needed) in edges {
+        assert!(!needed.contains("brokkr-chaos"), "{name} depends on brokkr-chaos");
+    }
+}
+
 /// A measurement needs a throwaway cluster as much as a test does.
 #[test]
 fn only_development_needs_the_test_kit() {
     for (name, needed) in edges() {
-        let development = name.starts_with("brokkr-testkit") || name == "xtask";
+        let development = name.starts_with("brokkr-testkit") || name == "xtask" || name == "brokkr-chaos";
         let kit = needed.iter().find(|needed| {
             let cluster_of_bench = name == "brokkr-bench" && *needed == "brokkr-testkit-postgres";
             needed.starts_with("brokkr-testkit") && !cluster_of_bench

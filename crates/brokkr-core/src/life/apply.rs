@@ -165,7 +165,10 @@ impl Life {
                 Ending::Failed
             });
         }
-        match retry.filter(|(budget, _)| self.retries_left(*budget)) {
+        // How far the work got when something around it failed, nobody knows: it may have begun.
+        let may_have_begun =
+            self.policy.delivery == Delivery::AtMostOnce && class == Some(FailureClass::Infrastructure);
+        match retry.filter(|(budget, _)| !may_have_begun && self.retries_left(*budget)) {
             Some((budget, random)) => self.retried(budget, now, random),
             None => self.ended(Ending::Failed),
         }

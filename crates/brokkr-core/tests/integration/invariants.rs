@@ -204,6 +204,18 @@ proptest! {
     }
 
     #[test]
+    fn an_order_delivered_at_most_once_never_comes_back_from_a_failure_around_its_work(
+        policy in policy(), events in prop::collection::vec(event(), 0..80),
+    ) {
+        let policy = Policy { delivery: Delivery::AtMostOnce, ..policy };
+        live(policy, None, events, |_, event, after| {
+            if let Event::Fail { class: Some(FailureClass::Infrastructure), .. } = event {
+                assert!(!after.state.queued(), "{after:?}");
+            }
+        });
+    }
+
+    #[test]
     fn a_cancel_request_is_never_forgotten(policy in policy(), events in prop::collection::vec(event(), 0..80)) {
         live(policy, None, events, |before, _, after| {
             if let State::Claimed(lease) = before.state

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use brokkr_testkit_postgres::Cluster;
+use brokkr_testkit_postgres::{Cluster, Durability};
 
 fn address(cluster: &Cluster) -> String {
     let (_, host) = cluster.url().split_once('@').expect("the URL names a host");
@@ -31,4 +31,23 @@ fn clusters_stand_beside_each_other() {
     let one = Cluster::start().expect("the first cluster starts");
     let two = Cluster::start().expect("the second cluster starts");
     assert_ne!(address(&one), address(&two));
+}
+
+#[test]
+fn a_cluster_that_crashed_answers_again_at_the_same_place() {
+    let mut cluster = Cluster::start_with(Durability::ServerDefault).expect("the cluster starts");
+    let (address, first) = (address(&cluster), cluster.postmaster());
+
+    cluster.crash().expect("the server can be stopped");
+    assert!(
+        TcpStream::connect(&address).is_err(),
+        "something still listens on {address}"
+    );
+
+    cluster.start_again().expect("the server starts again");
+    assert!(
+        TcpStream::connect(&address).is_ok(),
+        "nothing listens on {address}"
+    );
+    assert_ne!(cluster.postmaster(), first);
 }
