@@ -5,6 +5,7 @@ mod cluster;
 mod install;
 mod kubectl;
 mod selection;
+mod simulate;
 mod steps;
 mod test;
 
@@ -26,12 +27,15 @@ enum Command {
     Check,
     /// Runs tests, with a PostgreSQL that is started for them and thrown away; with --cluster, the scenarios on a real cluster.
     Test(test::Arguments),
+    /// Simulates the whole system: many seeds, or one with its story.
+    Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check => check::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

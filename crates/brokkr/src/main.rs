@@ -18,6 +18,13 @@ mod telemetry;
 mod waiting;
 mod work_type;
 
+/// Only simulations run brokers whose guards can be taken away.
+#[cfg(not(debug_assertions))]
+const _: () = assert!(
+    !brokkr_broker::guards::REMOVABLE,
+    "the feature `simulation` of brokkr-broker is on: build with --package brokkr"
+);
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }

@@ -4,11 +4,12 @@ mod batch;
 
 use std::collections::{BTreeMap, HashMap};
 
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Lease};
 use brokkr_core::ids::{AgentId, WorkOrderId};
-use brokkr_core::life::{Event, IllegalEvent, State};
+use brokkr_core::life::{Event, IllegalEvent, Life, State};
 use brokkr_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 pub(super) use self::batch::Endings;
 use self::batch::Reported;
@@ -19,6 +20,7 @@ use crate::dal::attempts::{self, EndedAttempt, Report};
 use crate::dal::log::{self, LogEntry};
 use crate::dal::work_orders::{self, OrderHead};
 use crate::dal::{DalError, Tx};
+use crate::guards::Guard;
 
 /// What somebody reports of an order's attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,12 +288,15 @@ fn again(earlier: &EndingReport, report: &EndingReport, at: usize) -> Verdict {
 
 /// Whether the report is about the current attempt and its reporter may end that.
 fn may_end(caller: &Caller, head: &OrderHead, report: &EndingReport) -> bool {
-    let Some(holder) = holder(head) else { return false };
+    let Some(holder) = holder(head) else {
+        return !Guard::StatusOfEnding.stands() && report.attempt == Some(head.attempt());
+    };
     let own = match caller.role {
         Role::Agent(id) => id == holder,
         _ => true,
     };
-    own && report.attempt.is_none_or(|attempt| attempt == head.attempt())
+    let current = |attempt| attempt == head.attempt() || !Guard::AttemptOfEnding.stands();
+    own && report.attempt.is_none_or(current)
 }
 
 fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Timestamp) -> Verdict {
@@ -307,7 +312,7 @@ fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Time
             now,
         }
     };
-    match head.life().apply(event) {
+    match life_of(head, now).apply(event) {
         Ok(after) => {
             steps.add(head, event, after, told(report), Some(outcome_hash(report)));
             match after.state {
@@ -317,6 +322,20 @@ fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Time
         }
         Err(IllegalEvent { .. }) => Verdict::Refused(EndError::StaleAttempt),
     }
+}
+
+/// The life of the order, which is taken for a claimed one where the guard of the status is missing.
+fn life_of(head: &OrderHead, now: Timestamp) -> Life {
+    let life = head.life();
+    if Guard::StatusOfEnding.stands() || holder(head).is_some() {
+        return life;
+    }
+    let state = State::Claimed(Lease {
+        agent: AgentId::new(Uuid::nil()),
+        expires_at: now,
+        cancel_requested: false,
+    });
+    Life { state, ..life }
 }
 
 /// A success has no class of failure, whatever was sent.

@@ -27,6 +27,8 @@ pub mod renewals;
 pub mod routes;
 mod row;
 mod sql;
+#[cfg(feature = "simulation")]
+pub mod stage;
 pub mod sweeps;
 mod tx;
 pub mod vacuum;
