@@ -231,12 +231,21 @@ impl Seen {
     fn judge_all<'r>(&self, request: &'r Reported, steps: &mut Steps<'r>, now: Timestamp) -> Vec<Verdict> {
         let Reported { caller, reports } = request;
         steps.act_as(Actor::Caller(caller));
-        let mut first: HashMap<WorkOrderId, usize> = HashMap::with_capacity(reports.len());
+        // Where the report stands that ends an order's attempt. One that changes nothing stands in nobody's way.
+        let mut counted: HashMap<WorkOrderId, usize> = HashMap::with_capacity(reports.len());
         let judge = |(index, report): (usize, &EndingReport)| {
-            let earlier = *first.entry(report.id).or_insert(index);
-            match self.heads.get(&report.id) {
-                _ if earlier < index => again(&reports[earlier], report, earlier),
-                Some(head) if may_end(caller, head, report) => end(head, report, steps, now),
+            let earlier = counted.get(&report.id).copied();
+            match (self.heads.get(&report.id), earlier) {
+                (Some(head), None) if may_end(caller, head, report) => {
+                    let verdict = end(head, report, steps, now);
+                    if !matches!(verdict, Verdict::Refused(_)) {
+                        counted.insert(report.id, index);
+                    }
+                    verdict
+                }
+                (_, Some(earlier)) if reports[earlier].attempt == report.attempt => {
+                    again(&reports[earlier], report, earlier)
+                }
                 _ => self.past(caller, report),
             }
         };
@@ -277,9 +286,9 @@ impl Seen {
     }
 }
 
-/// Judges a second report about an order in one request.
+/// Judges a second report about an attempt that one before it in the same request ends.
 fn again(earlier: &EndingReport, report: &EndingReport, at: usize) -> Verdict {
-    if earlier.attempt == report.attempt && outcome_hash(earlier) == outcome_hash(report) {
+    if outcome_hash(earlier) == outcome_hash(report) {
         Verdict::SameAs(at)
     } else {
         Verdict::Refused(EndError::StaleAttempt)
