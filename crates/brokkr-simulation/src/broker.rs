@@ -116,7 +116,7 @@ pub(crate) struct Broker {
 }
 
 enum State {
-    Up(Process),
+    Up(Box<Process>),
     Down(SqliteConnection),
 }
 
@@ -177,11 +177,11 @@ impl Broker {
         tasks.spawn(Waker::new(app.clone()), Duration::from_secs(5));
         self.network.attach(api::router(app.clone(), None));
         self.record.note("broker    starts");
-        self.state = Some(State::Up(Process {
+        self.state = Some(State::Up(Box::new(Process {
             app,
             stage,
             _tasks: tasks,
-        }));
+        })));
     }
 
     /// Answers those who wait for work, as a broker does that is told to stop.
