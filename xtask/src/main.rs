@@ -6,6 +6,7 @@ mod cluster;
 mod install;
 mod kubectl;
 mod selection;
+mod simulate;
 mod steps;
 mod test;
 
@@ -29,6 +30,8 @@ enum Command {
     Test(test::Arguments),
     /// Breaks brokers, agents, PostgreSQL and their connections at random, and accounts for every order afterwards.
     Chaos(chaos::Arguments),
+    /// Simulates the whole system: many seeds, or one with its story.
+    Simulate(simulate::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

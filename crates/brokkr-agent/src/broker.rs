@@ -31,6 +31,15 @@ pub(crate) enum Verdict {
     Later,
 }
 
+/// Which process of the agent holds a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// The one that asks: it knows whether it has begun the work.
+    ThisProcess,
+    /// An earlier one, or one elsewhere: what that has begun cannot be known here.
+    Another,
+}
+
 /// The broker as one agent sees it.
 #[derive(Clone)]
 pub(crate) struct Broker {
@@ -80,10 +89,15 @@ impl Broker {
             .collect())
     }
 
-    /// What the agent holds, as far as the broker knows.
-    pub(crate) async fn held_claims(&self) -> Result<Vec<Claim>, CallError> {
+    /// What the agent holds, as far as the broker knows, and which process of it.
+    pub(crate) async fn held_claims(&self) -> Result<Vec<(Claim, Holder)>, CallError> {
         let held = self.client.held_claims(self.agent).await?;
-        Ok(held.into_iter().map(|held| claim(self.agent, held)).collect())
+        let told = |held: ClaimedWorkOrder| {
+            let own = held.instance_id.as_deref() == Some(&self.instance_id);
+            let holder = if own { Holder::ThisProcess } else { Holder::Another };
+            (claim(self.agent, held), holder)
+        };
+        Ok(held.into_iter().map(told).collect())
     }
 
     /// Renews leases; without any it is a heartbeat.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::attempt::{AttemptId, Claim};
 use crate::availability::Unavailable;
 use crate::backoff::Backoff;
-use crate::broker::CallError;
+use crate::broker::{CallError, Holder};
 use crate::schedule::{Chance, Schedule, Situation};
 use crate::work::{Start, Workshop};
 
@@ -205,10 +205,11 @@ impl Claimer {
         }
     }
 
-    /// Adopts what the broker says is held and is here, and gives back what was never begun.
+    /// Adopts what the broker says is held and is here, and gives back what this process was given and has not begun. What
+    /// another process held and is not here may have run, or still run, elsewhere: the broker finds it lost when its lease passes.
     async fn reconcile(&mut self) -> Result<(), CallError> {
         let claims = self.workshop.broker.held_claims().await?;
-        for claim in claims {
+        for (claim, holder) in claims {
             if self.workshop.held.contains(claim.id) || self.ended.contains(&claim.id) {
                 continue;
             }
@@ -219,7 +220,13 @@ impl Claimer {
                     let since = Instant::now().checked_sub(third).unwrap_or_else(Instant::now);
                     self.workshop.begin(claim, Start::Adopt(attempt), since);
                 }
-                Ok(None) => self.release(&claim, "the agent had not begun it").await?,
+                Ok(None) if holder == Holder::ThisProcess => {
+                    self.release(&claim, "the agent had not begun it").await?;
+                }
+                Ok(None) => warn!(
+                    work_order.id = %claim.id.order, attempt = claim.id.attempt,
+                    "another process of this agent held a claim whose work is not here, it will be found lost"
+                ),
                 Err(error) => warn!(work_order.id = %claim.id.order, %error, "could not adopt a claim"),
             }
         }

@@ -1,9 +1,10 @@
-//! Endings on disk, from the moment they are known until the broker has answered them.
+//! Endings that are kept from the moment they are known until the broker has answered them.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
 use brokkr_api::EndingItem;
 use tracing::error;
 
@@ -13,13 +14,35 @@ use crate::durable;
 /// Ends the names of complete entries.
 const ENTRY: &str = "json";
 
-/// The endings that the broker may not know yet: one file each.
+/// Keeps the endings that the broker may not know yet.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Keeps the ending. Once this returns, it survives whatever happens to the agent.
+    ///
+    /// # Errors
+    /// When it could not be kept.
+    async fn record(&self, ending: &EndingItem) -> io::Result<()>;
+
+    /// Forgets the ending, which the broker has answered.
+    ///
+    /// # Errors
+    /// When it is still there.
+    fn remove(&self, id: AttemptId) -> io::Result<()>;
+
+    /// Every ending that was kept.
+    ///
+    /// # Errors
+    /// When they cannot be told.
+    fn all(&self) -> io::Result<Vec<EndingItem>>;
+}
+
+/// The endings on disk: one file each.
 #[derive(Debug, Clone)]
-pub(crate) struct Journal {
+pub(crate) struct FileJournal {
     directory: PathBuf,
 }
 
-impl Journal {
+impl FileJournal {
     /// The journal in this directory, which is made when it does not exist.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         durable::ensure_directory(directory)?;
@@ -28,18 +51,30 @@ impl Journal {
         })
     }
 
-    /// Keeps the ending. Once this returns, it survives whatever happens to the agent.
-    pub(crate) fn record(&self, ending: &EndingItem) -> io::Result<()> {
+    fn write(&self, ending: &EndingItem) -> io::Result<()> {
         durable::write(&self.path(attempt_of(ending)), &serde_json::to_vec(ending)?)
     }
 
-    /// Forgets the ending, which the broker has answered.
-    pub(crate) fn remove(&self, id: AttemptId) -> io::Result<()> {
+    fn path(&self, id: AttemptId) -> PathBuf {
+        self.directory.join(format!("{id}.{ENTRY}"))
+    }
+}
+
+#[async_trait]
+impl Journal for FileJournal {
+    async fn record(&self, ending: &EndingItem) -> io::Result<()> {
+        let (journal, kept) = (self.clone(), ending.clone());
+        // A task that is cut off by the agent's own end has told nobody that the ending is kept.
+        let written = tokio::task::spawn_blocking(move || journal.write(&kept)).await;
+        written.unwrap_or_else(|cut_off| Err(io::Error::other(cut_off)))
+    }
+
+    fn remove(&self, id: AttemptId) -> io::Result<()> {
         durable::remove(&self.path(id))
     }
 
-    /// Every ending that was kept. What cannot be read stays where it is, for people.
-    pub(crate) fn all(&self) -> io::Result<Vec<EndingItem>> {
+    /// What cannot be read stays where it is, for people.
+    fn all(&self) -> io::Result<Vec<EndingItem>> {
         let mut endings = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let path = entry?.path();
@@ -54,10 +89,6 @@ impl Journal {
             }
         }
         Ok(endings)
-    }
-
-    fn path(&self, id: AttemptId) -> PathBuf {
-        self.directory.join(format!("{id}.{ENTRY}"))
     }
 }
 
@@ -91,11 +122,11 @@ mod tests {
     #[test]
     fn an_ending_is_kept_until_it_is_removed() {
         let directory = tempfile::tempdir().unwrap();
-        Journal::open(directory.path())
+        FileJournal::open(directory.path())
             .unwrap()
-            .record(&ending(1))
+            .write(&ending(1))
             .unwrap();
-        let journal = Journal::open(directory.path()).unwrap();
+        let journal = FileJournal::open(directory.path()).unwrap();
         assert_eq!(journal.all().unwrap(), [ending(1)]);
         journal.remove(attempt_of(&ending(1))).unwrap();
         journal.remove(attempt_of(&ending(1))).unwrap();
@@ -105,8 +136,8 @@ mod tests {
     #[test]
     fn what_was_half_written_when_the_power_went_is_not_an_ending() {
         let directory = tempfile::tempdir().unwrap();
-        let journal = Journal::open(directory.path()).unwrap();
-        journal.record(&ending(1)).unwrap();
+        let journal = FileJournal::open(directory.path()).unwrap();
+        journal.write(&ending(1)).unwrap();
         let whole = fs::read(journal.path(attempt_of(&ending(1)))).unwrap();
         for cut in 0..whole.len() {
             let unfinished = journal
@@ -115,16 +146,16 @@ mod tests {
             fs::write(unfinished, &whole[..cut]).unwrap();
             assert_eq!(journal.all().unwrap(), [ending(1)]);
         }
-        journal.record(&ending(2)).unwrap();
+        journal.write(&ending(2)).unwrap();
         assert_eq!(journal.all().unwrap().len(), 2);
     }
 
     #[test]
     fn a_damaged_entry_does_not_hide_the_others() {
         let directory = tempfile::tempdir().unwrap();
-        let journal = Journal::open(directory.path()).unwrap();
+        let journal = FileJournal::open(directory.path()).unwrap();
         fs::write(directory.path().join("x.json"), b"{").unwrap();
-        journal.record(&ending(1)).unwrap();
+        journal.write(&ending(1)).unwrap();
         assert_eq!(journal.all().unwrap(), [ending(1)]);
     }
 }

@@ -17,7 +17,7 @@ pub mod document;
 mod durable;
 pub mod execute;
 pub mod guard;
-mod journal;
+pub mod journal;
 pub mod kube;
 mod lease;
 mod output;

@@ -37,14 +37,14 @@ struct Report {
 /// Hands endings over.
 #[derive(Clone)]
 pub(crate) struct Reporter {
-    journal: Journal,
+    journal: Arc<dyn Journal>,
     queue: mpsc::UnboundedSender<Report>,
 }
 
 /// Sends what was handed over.
 pub(crate) struct ReportSender {
     broker: Arc<Broker>,
-    journal: Journal,
+    journal: Arc<dyn Journal>,
     queue: mpsc::UnboundedReceiver<Report>,
     backoff: Backoff,
 }
@@ -52,7 +52,7 @@ pub(crate) struct ReportSender {
 /// The two ends of the way. What the journal still holds from earlier comes first; `replayed` says which attempts those are.
 pub(crate) fn open(
     broker: Arc<Broker>,
-    journal: Journal,
+    journal: Arc<dyn Journal>,
     seed: u64,
 ) -> io::Result<(Reporter, ReportSender, HashSet<AttemptId>)> {
     let (queue, receiver) = mpsc::unbounded_channel();
@@ -68,7 +68,7 @@ pub(crate) fn open(
     let backoff = Backoff::new(seed, Duration::from_millis(250), Duration::from_secs(15));
     let sender = ReportSender {
         broker,
-        journal: journal.clone(),
+        journal: Arc::clone(&journal),
         queue: receiver,
         backoff,
     };
@@ -79,9 +79,7 @@ impl Reporter {
     /// Keeps the ending on disk and completes when the broker has answered it. Nothing when the agent stops before that:
     /// the next one will report it.
     pub(crate) async fn report(&self, ending: EndingItem) -> Option<Answer> {
-        let (journal, kept) = (self.journal.clone(), ending.clone());
-        let recorded = tokio::task::spawn_blocking(move || journal.record(&kept)).await;
-        if let Ok(Err(error)) = recorded {
+        if let Err(error) = self.journal.record(&ending).await {
             error!(work_order.id = %ending.id, attempt = ending.attempt, %error, "an ending could not be kept on disk, it is only reported");
         }
         let (answered, answer) = oneshot::channel();

@@ -26,7 +26,7 @@ use crate::durable;
 use crate::execute::command::{CommandConfig, CommandExecutor};
 use crate::execute::{Executor, Executors};
 use crate::guard::{GuardError, IdentityGuard};
-use crate::journal::Journal;
+use crate::journal::{FileJournal, Journal};
 use crate::kube::Cluster;
 use crate::lease::{Held, LeaseKeeper};
 use crate::output::OutputSender;
@@ -95,6 +95,7 @@ pub struct Agent {
     openings: Arc<dyn Openings>,
     guard: Option<Arc<dyn IdentityGuard>>,
     cluster: Option<Cluster>,
+    journal: Option<Arc<dyn Journal>>,
 }
 
 impl Agent {
@@ -120,6 +121,7 @@ impl Agent {
             openings: Arc::new(AlwaysOpen),
             guard: None,
             cluster: None,
+            journal: None,
             config,
         })
     }
@@ -142,6 +144,13 @@ impl Agent {
     #[must_use]
     pub fn with_cluster(mut self, cluster: Cluster) -> Self {
         self.cluster = Some(cluster);
+        self
+    }
+
+    /// The same agent, which keeps endings here and not in its state directory.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some(journal);
         self
     }
 
@@ -277,7 +286,11 @@ impl Agent {
         broker: &Arc<Broker>,
     ) -> Result<(Reporter, ReportSender, HashSet<AttemptId>), AgentError> {
         let directory = self.config.state_dir.join("endings");
-        Journal::open(&directory)
+        let journal = match &self.journal {
+            Some(journal) => Ok(Arc::clone(journal)),
+            None => FileJournal::open(&directory).map(|journal| Arc::new(journal) as _),
+        };
+        journal
             .and_then(|journal| report::open(Arc::clone(broker), journal, self.config.jitter_seed ^ 1))
             .map_err(|source| AgentError::State {
                 path: directory,

@@ -52,6 +52,10 @@ pub struct ClaimedWorkOrder {
     /// Earlier attempts with an unknown outcome: their work may still run, or may have run to its end.
     #[schema(example = json!([1]))]
     pub lost_attempts: Vec<i64>,
+    /// The process that claimed it or renewed it last; nothing when it was claimed by id.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub instance_id: Option<String>,
     /// The trace that the submitter's request belonged to (W3C Trace Context), for the work to join.
     #[serde(default)]
     #[schema(

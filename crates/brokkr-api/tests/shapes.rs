@@ -97,10 +97,12 @@ fn a_claimed_work_order_is_a_work_order_with_its_lost_attempts() {
     let claimed = ClaimedWorkOrder {
         work_order: waiting(),
         lost_attempts: vec![1, 2],
+        instance_id: Some("7f3c".to_owned()),
         traceparent: None,
     };
     let mut expected = written(&waiting());
     expected["lost_attempts"] = json!([1, 2]);
+    expected["instance_id"] = json!("7f3c");
     expected["traceparent"] = json!(null);
     assert_eq!(written(&claimed), expected);
     assert_eq!(

@@ -6,6 +6,7 @@ mod broker;
 pub mod config;
 pub mod dal;
 mod error_chain;
+pub mod guards;
 pub mod tasks;
 
 pub use broker::{Broker, RunningBroker, StartError, Surroundings};

@@ -7,7 +7,7 @@ use brokkr_api::{
 use http::Method;
 use uuid::Uuid;
 
-use crate::transport::{read, send};
+use crate::transport::read;
 use crate::{Client, ClientError, Page};
 
 impl Client {
@@ -36,7 +36,11 @@ impl Client {
             name: Some(name.to_owned()),
             cluster_name: Some(cluster_name.to_owned()),
         };
-        read(send(self.request(Method::GET, paths::AGENT_BY_NAME).query(&query)).await?).await
+        read(
+            self.send(self.request(Method::GET, paths::AGENT_BY_NAME).query(&query))
+                .await?,
+        )
+        .await
     }
 
     /// One agent.
@@ -143,7 +147,7 @@ impl Client {
     /// `agent_pak_mismatch`.
     pub async fn heartbeat(&self, id: Uuid, heartbeat: &Heartbeat) -> Result<(), ClientError> {
         let path = paths::with_id(paths::AGENT_HEARTBEAT, id);
-        send(self.request(Method::POST, &path).json(heartbeat))
+        self.send(self.request(Method::POST, &path).json(heartbeat))
             .await
             .map(drop)
     }

@@ -9,7 +9,7 @@ use brokkr_api::{
 use http::{Method, StatusCode};
 use uuid::Uuid;
 
-use crate::transport::{read, send};
+use crate::transport::read;
 use crate::{Client, ClientError, Page};
 
 /// What a reported outcome led to.
@@ -62,7 +62,7 @@ impl Client {
             .request(Method::POST, &paths::with_id(paths::AGENT_CLAIMS, agent))
             .timeout(self.config().request_timeout.saturating_add(wait))
             .json(claim);
-        read(send(request).await?).await
+        read(self.send(request).await?).await
     }
 
     /// What the agent holds now.
@@ -97,7 +97,9 @@ impl Client {
     /// `work_order_not_found`, `work_order_not_claimed_by_agent`, `stale_attempt`.
     pub async fn complete(&self, id: Uuid, complete: &Complete) -> Result<CompleteOutcome, ClientError> {
         let path = paths::with_id(paths::WORK_ORDER_COMPLETE, id);
-        let answer = send(self.request(Method::POST, &path).json(complete)).await?;
+        let answer = self
+            .send(self.request(Method::POST, &path).json(complete))
+            .await?;
         match answer.status() {
             StatusCode::ACCEPTED => Ok(CompleteOutcome::RetryScheduled),
             _ => Ok(CompleteOutcome::Ended(read(answer).await?)),

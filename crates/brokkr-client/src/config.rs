@@ -8,6 +8,8 @@ use brokkr_api::PakText;
 use http::HeaderMap;
 use url::Url;
 
+use crate::Carrier;
+
 /// Gives the headers to add to a request that is about to leave, such as `traceparent`.
 pub type HeaderProvider = Arc<dyn Fn() -> HeaderMap + Send + Sync>;
 
@@ -30,6 +32,8 @@ pub struct ClientConfig {
     pub root_certificates_pem: Option<Vec<u8>>,
     /// Adds headers to each request.
     pub headers: Option<HeaderProvider>,
+    /// Carries requests instead of HTTP connections.
+    pub carrier: Option<Arc<dyn Carrier>>,
 }
 
 impl ClientConfig {
@@ -44,6 +48,7 @@ impl ClientConfig {
             user_agent: concat!("brokkr/", env!("CARGO_PKG_VERSION")).to_owned(),
             root_certificates_pem: None,
             headers: None,
+            carrier: None,
         }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::NotCarried;
+
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -38,6 +40,9 @@ pub enum Unreachable {
     /// A live stream was silent for too long.
     #[error("the stream was silent for {0:?}")]
     Silent(Duration),
+    /// What [carries](crate::Carrier) the requests did not do so.
+    #[error(transparent)]
+    NotCarried(#[from] NotCarried),
 }
 
 /// An answer of the broker, or of something before it, that is an error.
@@ -122,7 +127,12 @@ impl ClientError {
 
     /// Whether the request certainly never arrived.
     pub fn never_sent(&self) -> bool {
-        matches!(self, ClientError::Unreachable(Unreachable::Connect(_)))
+        matches!(
+            self,
+            ClientError::Unreachable(
+                Unreachable::Connect(_) | Unreachable::NotCarried(NotCarried::NeverSent)
+            )
+        )
     }
 
     /// Whether the same call may do better later: no answer, or 429, 502, 503 or 504.

@@ -4,6 +4,7 @@
 //! ([`ClientError::is_transient`]), and [`retry`] helps those who want to try again.
 
 mod agents;
+mod carrier;
 mod claims;
 mod config;
 mod error;
@@ -17,6 +18,7 @@ mod status;
 mod transport;
 mod work_orders;
 
+pub use carrier::{Carriage, Carrier, NotCarried};
 pub use claims::CompleteOutcome;
 pub use config::{ClientConfig, ConfigError, HeaderProvider};
 pub use error::{ClientError, ProblemAnswer, Unreachable};

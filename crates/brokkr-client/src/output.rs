@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::error::Unreachable;
 use crate::sse::{Event, Parser};
-use crate::transport::send;
+
 use crate::{Client, ClientError};
 
 /// More than any event of the broker; a stream that exceeds it is not the broker's.
@@ -53,7 +53,7 @@ impl Client {
     /// `work_order_not_found`.
     pub async fn output(&self, work_order: Uuid, query: &OutputQuery) -> Result<OutputPage, ClientError> {
         let path = paths::with_id(paths::WORK_ORDER_OUTPUT, work_order);
-        let answer = send(self.request(Method::GET, &path).query(query)).await?;
+        let answer = self.send(self.request(Method::GET, &path).query(query)).await?;
         crate::transport::read(answer).await
     }
 
@@ -67,7 +67,7 @@ impl Client {
             .header(ACCEPT, "text/plain")
             .timeout(self.config().request_timeout)
             .query(query);
-        Ok(send(request).await?.text().await?)
+        Ok(self.send(request).await?.text().await?)
     }
 
     /// The output, live until the ending. `resume` continues after the last piece of a stream that was interrupted.
@@ -89,7 +89,7 @@ impl Client {
         }
         let idle = self.config().stream_idle_timeout;
         // Only the head has to come in time; the body may take as long as the work.
-        let answer = tokio::time::timeout(self.config().request_timeout, send(request)).await;
+        let answer = tokio::time::timeout(self.config().request_timeout, self.send(request)).await;
         let answer = answer.map_err(|_| Unreachable::Silent(self.config().request_timeout));
         let answer = answer.map_err(ClientError::Unreachable)??;
         Ok(events(Live {

@@ -5,7 +5,7 @@ use http::Method;
 use http::header::DATE;
 use serde_json::Value;
 
-use crate::transport::{header, send};
+use crate::transport::header;
 use crate::{Client, ClientError};
 
 impl Client {
@@ -14,7 +14,7 @@ impl Client {
     /// # Errors
     /// Those of every call.
     pub async fn healthz(&self) -> Result<Option<String>, ClientError> {
-        let answer = send(self.request(Method::GET, paths::HEALTHZ)).await?;
+        let answer = self.send(self.request(Method::GET, paths::HEALTHZ)).await?;
         Ok(header(answer.headers(), DATE.as_str()).map(str::to_owned))
     }
 
@@ -23,7 +23,9 @@ impl Client {
     /// # Errors
     /// 503 while it cannot.
     pub async fn readyz(&self) -> Result<(), ClientError> {
-        send(self.request(Method::GET, paths::READYZ)).await.map(drop)
+        self.send(self.request(Method::GET, paths::READYZ))
+            .await
+            .map(drop)
     }
 
     /// The broker's metrics, as Prometheus text.
@@ -31,7 +33,8 @@ impl Client {
     /// # Errors
     /// Those of every call.
     pub async fn metrics(&self) -> Result<String, ClientError> {
-        Ok(send(self.request(Method::GET, paths::METRICS))
+        Ok(self
+            .send(self.request(Method::GET, paths::METRICS))
             .await?
             .text()
             .await?)

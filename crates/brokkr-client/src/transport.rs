@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::carrier::{Carrier, carried};
 use crate::page::{Page, next_cursor};
 use crate::{ClientConfig, ClientError, ConfigError, ProblemAnswer};
 
@@ -97,7 +98,7 @@ impl Client {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        read(send(self.request(Method::GET, path)).await?).await
+        read(self.send(self.request(Method::GET, path)).await?).await
     }
 
     pub(crate) async fn page<T: DeserializeOwned>(
@@ -105,7 +106,7 @@ impl Client {
         path: &str,
         query: &impl Serialize,
     ) -> Result<Page<T>, ClientError> {
-        let answer = send(self.request(Method::GET, path).query(query)).await?;
+        let answer = self.send(self.request(Method::GET, path).query(query)).await?;
         let next = next_cursor(answer.headers(), self.base_url())?;
         Ok(Page {
             items: read(answer).await?,
@@ -118,11 +119,11 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        read(send(self.request(Method::POST, path).json(body)).await?).await
+        read(self.send(self.request(Method::POST, path).json(body)).await?).await
     }
 
     pub(crate) async fn post_empty<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        read(send(self.request(Method::POST, path)).await?).await
+        read(self.send(self.request(Method::POST, path)).await?).await
     }
 
     pub(crate) async fn put<T: DeserializeOwned>(
@@ -130,20 +131,28 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        read(send(self.request(Method::PUT, path).json(body)).await?).await
+        read(self.send(self.request(Method::PUT, path).json(body)).await?).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientError> {
-        send(self.request(Method::DELETE, path)).await.map(drop)
+        self.send(self.request(Method::DELETE, path)).await.map(drop)
+    }
+
+    /// The answer, when its status says that the request was done.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let answer = exchange(request, self.inner.config.carrier.as_deref()).await?;
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            _ => Err(problem_of(answer).await),
+        }
     }
 }
 
-/// The answer, when its status says that the request was done.
-pub(crate) async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
-    let answer = request.send().await?;
-    match answer.status() {
-        status if status.is_success() => Ok(answer),
-        _ => Err(problem_of(answer).await),
+/// Over HTTP, unless something else carries requests.
+async fn exchange(request: RequestBuilder, carrier: Option<&dyn Carrier>) -> Result<Response, ClientError> {
+    match carrier {
+        None => Ok(request.send().await?),
+        Some(carrier) => carried(request.build()?, carrier).await,
     }
 }
 

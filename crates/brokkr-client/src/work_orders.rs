@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
 use uuid::Uuid;
 
-use crate::transport::{header, read, send};
+use crate::transport::{header, read};
 use crate::{Client, ClientError, Page};
 
 /// A work order that was submitted.
@@ -41,7 +41,7 @@ impl Client {
     ) -> Result<Created, ClientError> {
         let request = self.request(Method::POST, paths::WORK_ORDERS).json(work_order);
         let request = with_key(request, idempotency_key);
-        let answer = send(request).await?;
+        let answer = self.send(request).await?;
         let replayed = header(answer.headers(), "idempotency-replayed") == Some("true");
         Ok(Created {
             work_order: read(answer).await?,
@@ -60,7 +60,7 @@ impl Client {
         idempotency_key: Option<&str>,
     ) -> Result<BatchAnswer, ClientError> {
         let request = self.request(Method::POST, paths::WORK_ORDERS_BATCH).json(batch);
-        read(send(with_key(request, idempotency_key)).await?).await
+        read(self.send(with_key(request, idempotency_key)).await?).await
     }
 
     /// Work orders of the queue, newest first.
@@ -93,7 +93,7 @@ impl Client {
     /// `work_order_not_found`, `work_order_ended`.
     pub async fn cancel_work_order(&self, id: Uuid, cancel: &Cancel) -> Result<CancelOutcome, ClientError> {
         let path = paths::with_id(paths::WORK_ORDER_CANCEL, id);
-        let answer = send(self.request(Method::POST, &path).json(cancel)).await?;
+        let answer = self.send(self.request(Method::POST, &path).json(cancel)).await?;
         match answer.status() {
             StatusCode::ACCEPTED => Ok(CancelOutcome::Requested(read(answer).await?)),
             _ => Ok(CancelOutcome::Ended(read(answer).await?)),

@@ -22,6 +22,13 @@ mod work_type;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Only simulations run brokers whose guards can be taken away.
+#[cfg(not(debug_assertions))]
+const _: () = assert!(
+    !brokkr_broker::guards::REMOVABLE,
+    "the feature `simulation` of brokkr-broker is on: build with --package brokkr"
+);
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }

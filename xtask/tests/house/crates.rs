@@ -125,6 +125,42 @@ fn only_development_needs_the_test_kit() {
     }
 }
 
+/// A broker whose guards can be taken away is for simulations alone.
+#[test]
+fn no_product_has_the_switches_of_the_simulation() {
+    const SWITCHES: &str = "simulation";
+    let manifest = root().join("Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec();
+    for package in metadata.expect("cargo metadata answers").packages {
+        let turns_on = package.dependencies.iter().any(|needed| {
+            needed.name == "brokkr-broker" && needed.features.iter().any(|feature| feature == SWITCHES)
+        });
+        assert_eq!(
+            turns_on,
+            *package.name == "brokkr-simulation",
+            "{} and the switches",
+            package.name
+        );
+        for (feature, turned_on) in &package.features {
+            assert!(
+                !turned_on.iter().any(|name| name.ends_with(SWITCHES)),
+                "{} turns the switches on with its feature {feature}",
+                package.name
+            );
+        }
+        let needs_it = package
+            .dependencies
+            .iter()
+            .any(|needed| needed.name == "brokkr-simulation");
+        assert!(!needs_it, "{} depends on brokkr-simulation", package.name);
+    }
+    let product = std::fs::read_to_string(root().join("crates/brokkr/src/main.rs")).expect("it can be read");
+    assert!(
+        product.contains("!brokkr_broker::guards::REMOVABLE"),
+        "a release build of the product no longer refuses the switches"
+    );
+}
+
 #[test]
 fn every_foreign_crate_comes_from_the_public_registry() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("the lock file can be read");

@@ -93,7 +93,7 @@ fn join(message: String, remark: &str) -> String {
 }
 
 /// The class of a failure that comes from being stopped. A lost lease and a stopping agent are no fault of the work.
-pub(crate) fn class_of(reason: StopReason) -> FailureClass {
+pub fn class_of(reason: StopReason) -> FailureClass {
     match reason {
         StopReason::Cancelled => FailureClass::Cancelled,
         StopReason::Deadline => FailureClass::Deadline,

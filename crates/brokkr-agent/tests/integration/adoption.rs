@@ -112,6 +112,31 @@ async fn a_claim_that_was_never_begun_is_given_back() {
     assert!(!host.path("runs").exists());
 }
 
+#[tokio::test]
+async fn a_claim_of_another_process_whose_work_is_not_here_is_not_given_back() {
+    let (host, broker) = (Host::new(), FakeBroker::start().await);
+    let id = |order| AttemptId {
+        order: Uuid::from_u128(order),
+        attempt: 1,
+    };
+    let held = |id, instance: &str| {
+        let mut order = work_order(id, &document(&patient(&host)), &[]);
+        order["instance_id"] = instance.into();
+        order
+    };
+    broker.change(|world| {
+        world.held.insert(id(1), held(id(1), "elsewhere"));
+        world.held.insert(id(2), held(id(2), "test-instance"));
+    });
+    let _agent = host.start(&broker);
+    // They are looked at in the order in which they are told.
+    let release = broker
+        .until("a release", |world| world.releases.first().cloned())
+        .await;
+    assert_eq!(release["id"], id(2).order.to_string());
+    assert_eq!(broker.see(|world| world.releases.len()), 1);
+}
+
 /// Kills the agent while its command runs, and lets the broker give the order out again as attempt 2.
 async fn lose(host: &Host, broker: &FakeBroker, agent: RunningAgent) -> (AttemptId, AttemptId, i32) {
     let first = broker.submit(&patient(host));

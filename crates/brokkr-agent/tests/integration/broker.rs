@@ -193,7 +193,7 @@ pub(crate) fn work_order(id: AttemptId, document: &str, lost_attempts: &[i64]) -
         "deadline_seconds": null, "start_by": null, "run_at": null, "delivery": "at_least_once",
         "targeting": {"agent_ids": [], "labels": [], "annotations": {}}, "metadata": {}, "retry_of": null,
         "submitted_by": "admin:test", "lost_attempts": lost_attempts,
-        "traceparent": TRACEPARENT,
+        "instance_id": "test-instance", "traceparent": TRACEPARENT,
     })
 }
 

@@ -54,6 +54,12 @@ impl From<HeldOrder> for ClaimedWorkOrder {
             .map(|attempt| attempt.number())
             .collect();
         Self {
+            instance_id: held
+                .order
+                .head
+                .claim
+                .as_ref()
+                .and_then(|claim| claim.instance_id.clone()),
             traceparent: held.order.head.traceparent.clone(),
             work_order: held.order.into(),
             lost_attempts,

@@ -4,11 +4,12 @@ mod batch;
 
 use std::collections::{BTreeMap, HashMap};
 
-use brokkr_core::attempt::Attempt;
+use brokkr_core::attempt::{Attempt, Lease};
 use brokkr_core::ids::{AgentId, WorkOrderId};
-use brokkr_core::life::{Event, IllegalEvent, State};
+use brokkr_core::life::{Event, IllegalEvent, Life, State};
 use brokkr_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 pub(super) use self::batch::Endings;
 use self::batch::Reported;
@@ -19,6 +20,7 @@ use crate::dal::attempts::{self, EndedAttempt, Report};
 use crate::dal::log::{self, LogEntry};
 use crate::dal::work_orders::{self, OrderHead};
 use crate::dal::{DalError, Tx};
+use crate::guards::Guard;
 
 /// What somebody reports of an order's attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,12 +231,21 @@ impl Seen {
     fn judge_all<'r>(&self, request: &'r Reported, steps: &mut Steps<'r>, now: Timestamp) -> Vec<Verdict> {
         let Reported { caller, reports } = request;
         steps.act_as(Actor::Caller(caller));
-        let mut first: HashMap<WorkOrderId, usize> = HashMap::with_capacity(reports.len());
+        // Where the report stands that ends an order's attempt. One that changes nothing stands in nobody's way.
+        let mut counted: HashMap<WorkOrderId, usize> = HashMap::with_capacity(reports.len());
         let judge = |(index, report): (usize, &EndingReport)| {
-            let earlier = *first.entry(report.id).or_insert(index);
-            match self.heads.get(&report.id) {
-                _ if earlier < index => again(&reports[earlier], report, earlier),
-                Some(head) if may_end(caller, head, report) => end(head, report, steps, now),
+            let earlier = counted.get(&report.id).copied();
+            match (self.heads.get(&report.id), earlier) {
+                (Some(head), None) if may_end(caller, head, report) => {
+                    let verdict = end(head, report, steps, now);
+                    if !matches!(verdict, Verdict::Refused(_)) {
+                        counted.insert(report.id, index);
+                    }
+                    verdict
+                }
+                (_, Some(earlier)) if reports[earlier].attempt == report.attempt => {
+                    again(&reports[earlier], report, earlier)
+                }
                 _ => self.past(caller, report),
             }
         };
@@ -275,9 +286,9 @@ impl Seen {
     }
 }
 
-/// Judges a second report about an order in one request.
+/// Judges a second report about an attempt that one before it in the same request ends.
 fn again(earlier: &EndingReport, report: &EndingReport, at: usize) -> Verdict {
-    if earlier.attempt == report.attempt && outcome_hash(earlier) == outcome_hash(report) {
+    if outcome_hash(earlier) == outcome_hash(report) {
         Verdict::SameAs(at)
     } else {
         Verdict::Refused(EndError::StaleAttempt)
@@ -286,12 +297,15 @@ fn again(earlier: &EndingReport, report: &EndingReport, at: usize) -> Verdict {
 
 /// Whether the report is about the current attempt and its reporter may end that.
 fn may_end(caller: &Caller, head: &OrderHead, report: &EndingReport) -> bool {
-    let Some(holder) = holder(head) else { return false };
+    let Some(holder) = holder(head) else {
+        return !Guard::StatusOfEnding.stands() && report.attempt == Some(head.attempt());
+    };
     let own = match caller.role {
         Role::Agent(id) => id == holder,
         _ => true,
     };
-    own && report.attempt.is_none_or(|attempt| attempt == head.attempt())
+    let current = |attempt| attempt == head.attempt() || !Guard::AttemptOfEnding.stands();
+    own && report.attempt.is_none_or(current)
 }
 
 fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Timestamp) -> Verdict {
@@ -308,7 +322,7 @@ fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Time
             random: steps.random(),
         }
     };
-    match head.life().apply(event) {
+    match life_of(head, now).apply(event) {
         Ok(after) => {
             steps.add(head, event, after, told(report), Some(outcome_hash(report)));
             match after.state {
@@ -318,6 +332,20 @@ fn end(head: &OrderHead, report: &EndingReport, steps: &mut Steps<'_>, now: Time
         }
         Err(IllegalEvent { .. }) => Verdict::Refused(EndError::StaleAttempt),
     }
+}
+
+/// The life of the order, which is taken for a claimed one where the guard of the status is missing.
+fn life_of(head: &OrderHead, now: Timestamp) -> Life {
+    let life = head.life();
+    if Guard::StatusOfEnding.stands() || holder(head).is_some() {
+        return life;
+    }
+    let state = State::Claimed(Lease {
+        agent: AgentId::new(Uuid::nil()),
+        expires_at: now,
+        cancel_requested: false,
+    });
+    Life { state, ..life }
 }
 
 /// A success has no class of failure, whatever was sent.

@@ -23,9 +23,12 @@ use crate::dal::routes::{self, Listening};
 use crate::dal::sweeps::{self, NextDue};
 use crate::dal::work_orders::OrderHead;
 use crate::dal::{DalError, Tx, agents, claims, idempotency_keys, vacuum};
+use crate::guards::Guard;
 
 /// How long an idempotency key is kept.
 const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3_600);
+/// By so much the sweep is early where the guard of the lease is missing.
+const LONGER_THAN_ANY_LEASE: u64 = 100 * 24 * 3_600;
 /// How long a superseded process of an agent is remembered: longer than any of them lives on unheard.
 const INSTANCES_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
@@ -36,17 +39,22 @@ impl App {
     /// [`DalError`] when the database did not do its part.
     pub async fn release_expired_leases(&self, limit: u32) -> Result<u64, DalError> {
         let now = self.now();
-        if !due(sweeps::next_lease(&mut self.db.read().await?).await?, now) {
+        let passed_at = if Guard::LeaseOfSweep.stands() {
+            now
+        } else {
+            now.plus_seconds(LONGER_THAN_ANY_LEASE)
+        };
+        if !due(sweeps::next_lease(&mut self.db.read().await?).await?, passed_at) {
             return Ok(0);
         }
         let mut tx = self.db.begin().await?;
-        let heads = sweeps::expired_leases(&mut tx, now, limit).await?;
+        let heads = sweeps::expired_leases(&mut tx, passed_at, limit).await?;
         let settled = self
             .step_all(
                 &mut tx,
                 Actor::Broker,
                 &heads,
-                |_| Some(Event::LeasePassed { now }),
+                |_| Some(Event::LeasePassed { now: passed_at }),
                 now,
             )
             .await?;

@@ -58,6 +58,8 @@ impl Default for DbOptions {
 pub struct Db {
     pools: Pools,
     statements: Arc<AtomicU64>,
+    #[cfg(feature = "simulation")]
+    stage: Option<super::stage::Stage>,
 }
 
 #[derive(Debug, Clone)]
@@ -95,7 +97,34 @@ impl Db {
         Ok(Self {
             pools,
             statements: Arc::default(),
+            #[cfg(feature = "simulation")]
+            stage: None,
         })
+    }
+
+    /// Takes the connection of an in-memory database, for a [stage](super::stage::Stage).
+    ///
+    /// # Errors
+    /// [`DalError::Unavailable`] when there is none.
+    #[cfg(feature = "simulation")]
+    pub async fn detach(&self) -> Result<sqlx::SqliteConnection, DalError> {
+        let connection = match &self.pools {
+            Pools::Postgres { .. } => Err(sqlx::Error::PoolClosed),
+            Pools::Sqlite { writer, .. } => writer.acquire().await,
+        };
+        connection
+            .map(sqlx::pool::PoolConnection::detach)
+            .map_err(|error| DalError::classify("detach", error))
+    }
+
+    /// The same database, whose transactions all take place on this stage.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn on_stage(&self, stage: super::stage::Stage) -> Self {
+        Self {
+            stage: Some(stage),
+            ..self.clone()
+        }
     }
 
     /// Begins a transaction that may write. On SQLite it waits for its turn as the one writer.
@@ -103,6 +132,11 @@ impl Db {
     /// # Errors
     /// [`DalError::Unavailable`] when there is no connection in time.
     pub async fn begin(&self) -> Result<Tx, DalError> {
+        #[cfg(feature = "simulation")]
+        if let Some(stage) = &self.stage {
+            let scene = stage.begin(Some("BEGIN IMMEDIATE")).await;
+            return self.tx("begin", scene.map(Session::Staged));
+        }
         let session = match &self.pools {
             Pools::Postgres { writers, .. } => writers
                 .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -119,6 +153,10 @@ impl Db {
     /// # Errors
     /// [`DalError::Unavailable`] when there is no connection in time.
     pub async fn read(&self) -> Result<Tx, DalError> {
+        #[cfg(feature = "simulation")]
+        if let Some(stage) = &self.stage {
+            return self.tx("read", stage.begin(None).await.map(Session::Staged));
+        }
         let session = match &self.pools {
             Pools::Postgres { readers, .. } => readers.acquire().await.map(Session::PostgresRead),
             Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::SqliteRead),

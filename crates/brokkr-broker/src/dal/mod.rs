@@ -29,6 +29,8 @@ pub mod retries;
 pub mod routes;
 mod row;
 mod sql;
+#[cfg(feature = "simulation")]
+pub mod stage;
 pub mod sweeps;
 mod tx;
 pub mod vacuum;

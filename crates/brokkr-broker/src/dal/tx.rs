@@ -34,11 +34,15 @@ pub(super) enum Session {
     Sqlite(Transaction<'static, Sqlite>),
     PostgresRead(PoolConnection<Postgres>),
     SqliteRead(PoolConnection<Sqlite>),
+    #[cfg(feature = "simulation")]
+    Staged(super::stage::Scene),
 }
 
 enum Connection<'t> {
     Postgres(&'t mut PgConnection),
     Sqlite(&'t mut SqliteConnection),
+    #[cfg(feature = "simulation")]
+    Staged(&'t super::stage::Stage),
 }
 
 impl Session {
@@ -48,6 +52,8 @@ impl Session {
             Self::Sqlite(tx) => Connection::Sqlite(tx),
             Self::PostgresRead(connection) => Connection::Postgres(connection),
             Self::SqliteRead(connection) => Connection::Sqlite(connection),
+            #[cfg(feature = "simulation")]
+            Self::Staged(scene) => Connection::Staged(&scene.stage),
         }
     }
 }
@@ -74,6 +80,13 @@ macro_rules! run {
             Connection::Sqlite(connection) => {
                 let query = bind_sqlite(sqlx::query(first.as_str()), $values);
                 query.$method(connection).await.map(Either::Sqlite)
+            }
+            #[cfg(feature = "simulation")]
+            Connection::Staged(stage) => {
+                let query = bind_sqlite(sqlx::query(first.as_str()), $values);
+                stage.reached($sql.name()).await;
+                let done = stage.at_once(async |connection| query.$method(connection).await);
+                done.map(Either::Sqlite)
             }
         };
         let answer = answer.map_err(|error| {
@@ -170,6 +183,8 @@ impl Tx {
             Session::Postgres(tx) => tx.commit().await,
             Session::Sqlite(tx) => tx.commit().await,
             Session::PostgresRead(_) | Session::SqliteRead(_) => Ok(()),
+            #[cfg(feature = "simulation")]
+            Session::Staged(scene) => scene.commit().await,
         }
         .map_err(|error| DalError::classify(COMMIT, error))
     }
@@ -181,6 +196,8 @@ impl Tx {
         values: Vec<Value>,
     ) -> Result<(), DalError> {
         for text in more {
+            #[cfg(feature = "simulation")]
+            self.tear().await?;
             self.statements.fetch_add(1, Ordering::Relaxed);
             let done = match self.session.connection() {
                 Connection::Postgres(connection) => {
@@ -191,6 +208,12 @@ impl Tx {
                     let query = bind_sqlite(sqlx::query(text.as_str()), values.clone());
                     query.execute(connection).await.map(drop)
                 }
+                #[cfg(feature = "simulation")]
+                Connection::Staged(stage) => {
+                    let query = bind_sqlite(sqlx::query(text.as_str()), values.clone());
+                    stage.reached(sql.name()).await;
+                    stage.at_once(async |connection| query.execute(connection).await.map(drop))
+                }
             };
             done.map_err(|error| {
                 self.failed = true;
@@ -200,10 +223,21 @@ impl Tx {
         Ok(())
     }
 
+    /// Lets another transaction begin within this one where that guard was taken away.
+    #[cfg(feature = "simulation")]
+    async fn tear(&mut self) -> Result<(), DalError> {
+        match &mut self.session {
+            Session::Staged(scene) if !crate::guards::Guard::OneTransaction.stands() => scene.tear().await,
+            _ => Ok(()),
+        }
+    }
+
     const fn dialect(&self) -> Dialect {
         match self.session {
             Session::Postgres(_) | Session::PostgresRead(_) => Dialect::Postgres,
             Session::Sqlite(_) | Session::SqliteRead(_) => Dialect::Sqlite,
+            #[cfg(feature = "simulation")]
+            Session::Staged(_) => Dialect::Sqlite,
         }
     }
 

@@ -456,3 +456,36 @@ async fn many_endings_are_reported_at_once_and_a_bad_one_fails_no_other(
     );
     agent.succeed(&claims[2]).await.unwrap();
 }
+
+/// An agent that starts again reports what it kept, and what has ended since, in one request.
+#[rstest]
+#[tokio::test]
+async fn a_report_of_an_earlier_attempt_does_not_stand_in_the_way_of_the_current_one(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+    #[values([0, 1], [1, 0])] sequence: [usize; 2],
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let first = claimed(&broker, &agent).await;
+    agent.fail(&first, FailureClass::Infrastructure).await.unwrap();
+    broker.advance(Duration::from_secs(3_600)).await;
+    let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let kept = EndingItem {
+        class: Some(FailureClass::Infrastructure),
+        ..report(&first, false)
+    };
+    let reports = [(kept, 202), (report(&second, true), 200)];
+
+    let (endings, expected): (Vec<_>, Vec<_>) =
+        sequence.map(|place| reports[place].clone()).into_iter().unzip();
+    let answer = agent
+        .client
+        .end(agent.id, &EndingsRequest { endings })
+        .await
+        .unwrap();
+
+    let told: Vec<_> = answer.items.iter().map(|item| item.status).collect();
+    assert_eq!(told, expected);
+    let entry = broker.admin().work_order_log_entry(first.id).await.unwrap();
+    assert_eq!((entry.ending, entry.attempt), (Ending::Succeeded, 2));
+}

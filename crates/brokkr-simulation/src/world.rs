@@ -1,0 +1,247 @@
+//! One simulation from its beginning to its end.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use brokkr_api::{Agent, CreateAgent, PakText, UpdateAgent, WorkOrderLog};
+use brokkr_client::Client;
+use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
+
+use crate::broker::{Broker, Database};
+use crate::clock::SimulatedClock;
+use crate::dice::Dice;
+use crate::evidence::{self, Evidence};
+use crate::network::Network;
+use crate::plan::{Fault, HEALED_AT, LABEL, Plan};
+use crate::record::Record;
+use crate::seat::{Seat, Surroundings, Terms, client};
+use crate::users::Users;
+
+/// Longer than any order takes to end once nothing goes wrong any more.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How long late reports may take.
+const AFTERMATH: Duration = Duration::from_secs(15);
+/// How long a broker is down that died at a statement.
+const MINED_DOWN: Duration = Duration::from_millis(700);
+
+/// Everything that is simulated.
+struct World {
+    began: Instant,
+    record: Record,
+    network: Arc<Network>,
+    broker: Mutex<Broker>,
+    seats: Vec<Seat>,
+    inspector: Client,
+    users: Arc<Users>,
+    seen: Mutex<Vec<WorkOrderLog>>,
+}
+
+/// Simulates a plan.
+///
+/// # Errors
+/// When the simulation itself does not work.
+pub(crate) async fn simulate(
+    plan: Plan,
+    seed: &Dice,
+    database: Database,
+    directory: &Path,
+) -> anyhow::Result<(Record, Evidence)> {
+    let clock = SimulatedClock::begin();
+    let record = Record::new(clock);
+    let network = Network::new(record.clone(), seed.of("network"));
+    let mut broker = Broker::new(database, clock, record.clone(), Arc::clone(&network), seed);
+    broker.start();
+    let admin = PakText::new(broker.admin_pak().await?);
+    let inspector = client(network.direct_wire(), &admin)?;
+    let surroundings = Surroundings {
+        clock,
+        record: record.clone(),
+        network: Arc::clone(&network),
+        seed: seed.clone(),
+        directory: directory.to_owned(),
+    };
+    let (mut seats, mut agents) = (Vec::new(), Vec::new());
+    for (number, terms) in plan.seats.iter().enumerate() {
+        let (seat, agent) = take_seat(&inspector, number + 1, terms, &surroundings).await?;
+        seats.push(seat);
+        agents.push(agent);
+    }
+    let users = Users::new(client(network.wire("users"), &admin)?, record.clone(), seed);
+    let world = Arc::new(World {
+        began: Instant::now(),
+        record: record.clone(),
+        network,
+        broker: Mutex::new(broker),
+        seats,
+        inspector,
+        users,
+        seen: Mutex::default(),
+    });
+    world.begin(&plan, &agents)?;
+    sleep_until(world.began + HEALED_AT).await;
+    world.heal()?;
+    let evidence = world.end().await?;
+    Ok((record, evidence))
+}
+
+async fn take_seat(
+    admin: &Client,
+    number: usize,
+    terms: &Terms,
+    surroundings: &Surroundings,
+) -> anyhow::Result<(Seat, Uuid)> {
+    let name = format!("host-{number}");
+    let request = CreateAgent {
+        name: name.clone(),
+        cluster_name: "simulated".to_owned(),
+        generator_ids: None,
+    };
+    let created = admin.create_agent(&request).await?;
+    let update = UpdateAgent {
+        status: Some(Agent::ACTIVE.to_owned()),
+        ..UpdateAgent::default()
+    };
+    admin.update_agent(created.agent.id, &update).await?;
+    admin.add_agent_label(created.agent.id, LABEL).await?;
+    let seat = Seat::new(&name, created.initial_pak, terms.clone(), surroundings.clone());
+    Ok((seat, created.agent.id))
+}
+
+impl World {
+    /// Lets everything begin that the plan has.
+    fn begin(self: &Arc<Self>, plan: &Plan, agents: &[Uuid]) -> anyhow::Result<()> {
+        self.network.set_noise(plan.noise);
+        for seat in &self.seats {
+            seat.start()?;
+        }
+        for (number, order) in plan.orders.iter().enumerate() {
+            let (world, key) = (Arc::clone(self), order.key.clone());
+            let (at, request) = (order.at, order.request(agents));
+            tokio::spawn(async move {
+                sleep_until(world.began + at).await;
+                world.users.submit(number, &key, &request).await;
+            });
+        }
+        for (at, act) in plan.acts.clone() {
+            let world = Arc::clone(self);
+            tokio::spawn(async move {
+                sleep_until(world.began + at).await;
+                world.users.act(act).await;
+            });
+        }
+        for (at, fault) in plan.faults.clone() {
+            let world = Arc::clone(self);
+            tokio::spawn(async move {
+                sleep_until(world.began + at).await;
+                if let Err(error) = world.suffer(fault).await {
+                    world.record.note(format!("a fault failed: {error:#}"));
+                }
+            });
+        }
+        tokio::spawn(Arc::clone(self).restart_after_mines());
+        tokio::spawn(Arc::clone(self).look_at_the_log());
+        Ok(())
+    }
+
+    /// Brings one fault about, and ends it.
+    async fn suffer(&self, fault: Fault) -> anyhow::Result<()> {
+        match fault {
+            Fault::Cut { seat, duration } => self.network.cut(&self.seats[seat].host_name(), duration),
+            Fault::CutUsers { duration } => self.network.cut("users", duration),
+            Fault::BrokerDies { down } => {
+                self.broker().die();
+                sleep(down).await;
+                self.broker().start();
+            }
+            Fault::BrokerStops { down } => {
+                self.broker().tell_to_stop();
+                sleep(Duration::from_millis(500)).await;
+                self.broker().die();
+                sleep(down).await;
+                self.broker().start();
+            }
+            Fault::BrokerDiesAt { mine } => self.broker().pace.lay(mine),
+            Fault::AgentDies { seat, down } => {
+                self.seats[seat].kill();
+                sleep(down).await;
+                self.seats[seat].start()?;
+            }
+            Fault::AgentStops { seat, down } => {
+                self.seats[seat].drain(down).await;
+                self.seats[seat].start()?;
+            }
+            Fault::HostLost { seat, down } => {
+                self.seats[seat].lose_host();
+                sleep(down).await;
+                self.seats[seat].start()?;
+            }
+            Fault::Twin { seat, duration } => {
+                self.seats[seat].start_twin()?;
+                sleep(duration).await;
+                self.seats[seat].end_twin();
+                self.seats[seat].start()?;
+            }
+            Fault::ClockStep { seat, millis } => self.seats[seat].step_clock(millis),
+        }
+        Ok(())
+    }
+
+    async fn restart_after_mines(self: Arc<Self>) {
+        let pace = Arc::clone(&self.broker().pace);
+        loop {
+            pace.died.notified().await;
+            self.broker().die();
+            sleep(MINED_DOWN).await;
+            self.broker().start();
+        }
+    }
+
+    /// Remembers log entries, which never change.
+    async fn look_at_the_log(self: Arc<Self>) {
+        for _ in 0..4 {
+            sleep(HEALED_AT / 4).await;
+            if let Ok(entries) = evidence::log(&self.inspector).await {
+                self.seen().extend(entries);
+            }
+        }
+    }
+
+    fn heal(&self) -> anyhow::Result<()> {
+        self.record.note("everything is healed");
+        self.network.heal();
+        self.broker().pace.clear();
+        self.broker().start();
+        for seat in &self.seats {
+            seat.end_twin();
+            seat.start()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the queue is empty, and looks at everything.
+    async fn end(&self) -> anyhow::Result<Evidence> {
+        let limit = Instant::now() + PATIENCE;
+        while Instant::now() < limit {
+            sleep(Duration::from_secs(2)).await;
+            if evidence::queue(&self.inspector).await?.is_empty() {
+                sleep(AFTERMATH).await;
+                if evidence::queue(&self.inspector).await?.is_empty() {
+                    break;
+                }
+            }
+        }
+        self.record.note("the simulation ends");
+        let seen = std::mem::take(&mut *self.seen());
+        Evidence::collect(&self.inspector, seen).await
+    }
+
+    fn broker(&self) -> MutexGuard<'_, Broker> {
+        self.broker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Vec<WorkOrderLog>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,40 @@
+use crate::{many, one};
+
+/// About a minute on two processors. `cargo xtask simulate` takes more.
+const SEEDS: u64 = 200;
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    let summary = many(SEEDS, None).run(|_| {}).expect("the simulations work");
+    if let Some(outcome) = summary.failed {
+        panic!(
+            "seed {} broke promises:\n{}\nwhat happened:\n{}\nagain: cargo xtask simulate --seed {}",
+            outcome.seed,
+            outcome.violations.join("\n"),
+            outcome.story.join("\n"),
+            outcome.seed
+        );
+    }
+    assert_eq!(summary.seeds, SEEDS);
+    assert!(summary.orders as u64 > SEEDS, "hardly anything was submitted");
+    assert!(summary.attempts > summary.orders, "hardly anything went wrong");
+}
+
+#[test]
+fn a_seed_tells_the_same_story_every_time() {
+    for seed in 1_000..1_012 {
+        let (first, second) = (one(seed), one(seed));
+        let differs = first
+            .story
+            .iter()
+            .zip(&second.story)
+            .find(|(one, other)| one != other);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+#[test]
+fn another_seed_tells_another_story() {
+    assert_ne!(one(1_000).story, one(1_001).story);
+}
