@@ -1,7 +1,7 @@
 //! A cluster that lives as long as its value.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
@@ -24,6 +24,9 @@ pub struct Cluster {
     supervisor: Child,
     url: String,
     postmaster: Option<u32>,
+    server: Server,
+    directory: PathBuf,
+    account: Option<Account>,
 }
 
 /// What a cluster's settings are for.
@@ -82,6 +85,61 @@ impl Cluster {
         self.postmaster
     }
 
+    /// Ends the server as a crash would: clients hear nothing, and what is committed is found in the log at the next start.
+    pub fn crash(&self) -> Result<(), ClusterError> {
+        self.control(&["stop", "--mode=immediate"])
+    }
+
+    /// Starts the server again, at the same address and with the same databases. It answers afterwards.
+    pub fn start_again(&self) -> Result<(), ClusterError> {
+        self.control(&["start", "--log=log"])
+    }
+
+    /// Makes the next start that of a standby, which refuses writes until it is [promoted](Self::promote). Needs
+    /// [`Durability::ServerDefault`].
+    pub fn demote(&self) -> Result<(), ClusterError> {
+        std::fs::write(self.directory.join("data/standby.signal"), "")
+            .map_err(|error| ClusterError::Prepare("demote the server", error))
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) -> Result<(), ClusterError> {
+        self.control(&["promote"])
+    }
+
+    /// Sets something for the next start, such as `max_connections = 8`.
+    pub fn set(&self, setting: &str) -> Result<(), ClusterError> {
+        let append = || {
+            let mut file = File::options()
+                .append(true)
+                .open(self.directory.join("data/postgresql.conf"))?;
+            writeln!(file, "{setting}")
+        };
+        append().map_err(|error| ClusterError::Prepare("write the settings", error))
+    }
+
+    fn control(&self, arguments: &[&str]) -> Result<(), ClusterError> {
+        let mut command = Command::new(self.server.programs().join("pg_ctl"));
+        command
+            .args(arguments)
+            .args(["--pgdata=data", "--wait", "--timeout=60", "--silent"])
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if let Some(Account { user, group }) = self.account {
+            command.uid(user).gid(group);
+        }
+        let ended = command
+            .status()
+            .map_err(|error| ClusterError::Prepare("start pg_ctl", error))?;
+        if ended.success() {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        Err(ClusterError::NotStarted { log })
+    }
+
     fn start_once(server: &Server, durability: Durability) -> Result<Self, ClusterError> {
         let account = account::to_change_to();
         let password = random_hex().map_err(|error| ClusterError::Prepare("read random bytes", error))?;
@@ -95,6 +153,9 @@ impl Cluster {
             supervisor,
             url: format!("postgres://brokkr:{password}@127.0.0.1:{port}/postgres"),
             postmaster: None,
+            server: server.clone(),
+            directory: directory.clone(),
+            account,
         };
         if cluster.says_ready() {
             cluster.postmaster = postmaster_of(&directory);

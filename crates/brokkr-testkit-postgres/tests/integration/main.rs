@@ -32,3 +32,21 @@ fn clusters_stand_beside_each_other() {
     let two = Cluster::start().expect("the second cluster starts");
     assert_ne!(address(&one), address(&two));
 }
+
+#[test]
+fn a_cluster_that_crashed_comes_back_at_the_same_address() {
+    let cluster = Cluster::start().expect("the cluster starts");
+    let address = address(&cluster);
+
+    cluster.crash().expect("the server can be ended");
+    assert!(
+        TcpStream::connect(&address).is_err(),
+        "it still listens on {address}"
+    );
+
+    cluster.start_again().expect("the server starts again");
+    assert!(
+        TcpStream::connect(&address).is_ok(),
+        "nothing listens on {address}"
+    );
+}
