@@ -12,11 +12,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 /// The limits of the broker that is tested: for a connection, for a lock, for a statement.
-pub(super) const LIMIT: Duration = Duration::from_secs(1);
+pub(super) const LIMIT: Duration = Duration::from_secs(3);
 /// Two waits for a connection and one for an answer, for the caller's key and for the batch before this one, and what a busy host adds.
-const FAST: Duration = Duration::from_secs(20);
+const FAST: Duration = Duration::from_secs(30);
 /// Only a test that fails waits for so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 static COUNTS: Sql = Sql::shared(
     "tests.counts",
@@ -108,6 +108,15 @@ impl Scene {
     pub(super) async fn status_of(&self, path: &str) -> u16 {
         let request = self.http.get(format!("{}{path}", self.broker.url()));
         Answer::of(request.bearer_auth(&self.pak)).await.status
+    }
+
+    /// Waits until the broker says that it can serve.
+    pub(super) async fn is_ready_again(&self) {
+        let began = Instant::now();
+        while self.status_of("/readyz").await != 200 {
+            assert!(began.elapsed() < PATIENCE, "the broker is not ready");
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Sends every submission again: what was accepted is the same order, and what was refused is there once, whole.
