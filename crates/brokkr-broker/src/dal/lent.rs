@@ -116,13 +116,15 @@ impl Drop for Lent {
         let Some(mut connection) = self.connection.take() else {
             return;
         };
-        if !self.open && !self.asked {
-            return;
-        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             // Nobody is left who could use it.
             return drop(connection.detach());
         };
+        if !self.open && !self.asked {
+            // The pool asks it for a sign of life first, and by itself would wait for that without end.
+            runtime.spawn(timeout(REST_LIMIT, connection.return_to_pool()));
+            return;
+        }
         let (open, trust) = (self.open, self.trust.clone());
         runtime.spawn(async move {
             let resting = async {
