@@ -73,10 +73,10 @@ async fn happen(world: &World, planned: Planned) -> anyhow::Result<Option<&'stat
 }
 
 async fn crash_postgres(world: &World, lasts: Duration) -> anyhow::Result<bool> {
-    let Ok(mut cluster) = Arc::clone(&world.cluster).try_lock_owned() else {
+    let Ok(cluster) = Arc::clone(&world.cluster).try_lock_owned() else {
         return Ok(false);
     };
-    let mut cluster = tokio::task::spawn_blocking(move || cluster.crash().map(|()| cluster))
+    let cluster = tokio::task::spawn_blocking(move || cluster.crash().map(|()| cluster))
         .await?
         .context("could not crash PostgreSQL")?;
     sleep(lasts).await;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::account::{self, Account};
 use crate::server::{Server, ServerMissing};
@@ -22,10 +22,10 @@ const STARTS_MAX: u32 = 3;
 #[derive(Debug)]
 pub struct Cluster {
     supervisor: Child,
-    answers: Option<BufReader<ChildStdout>>,
-    directory: PathBuf,
     url: String,
-    postmaster: Option<u32>,
+    server: Server,
+    directory: PathBuf,
+    account: Option<Account>,
 }
 
 /// What a cluster's settings are for.
@@ -81,24 +81,62 @@ impl Cluster {
     /// The number of the process whose children do the server's work.
     #[must_use]
     pub fn postmaster(&self) -> Option<u32> {
-        self.postmaster
+        postmaster_of(&self.directory)
     }
 
-    /// Stops the server at once, as a power cut would. What was committed is still there when it starts again, if the
-    /// cluster was started with [`Durability::ServerDefault`].
-    ///
-    /// # Errors
-    /// When the server cannot be stopped.
-    pub fn crash(&mut self) -> Result<(), ClusterError> {
-        self.tell("crash")
+    /// Ends the server as a crash would: clients hear nothing, and what is committed is found in the log at the next start.
+    pub fn crash(&self) -> Result<(), ClusterError> {
+        self.control(&["stop", "--mode=immediate"])
     }
 
-    /// Starts the server where it was before the crash, under the same URL.
-    ///
-    /// # Errors
-    /// When the server does not come up.
-    pub fn start_again(&mut self) -> Result<(), ClusterError> {
-        self.tell("start")
+    /// Starts the server again, at the same address and with the same databases. It answers afterwards.
+    pub fn start_again(&self) -> Result<(), ClusterError> {
+        self.control(&["start", "--log=log"])
+    }
+
+    /// Makes the next start that of a standby, which refuses writes until it is [promoted](Self::promote). Needs
+    /// [`Durability::ServerDefault`].
+    pub fn demote(&self) -> Result<(), ClusterError> {
+        std::fs::write(self.directory.join("data/standby.signal"), "")
+            .map_err(|error| ClusterError::Prepare("demote the server", error))
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) -> Result<(), ClusterError> {
+        self.control(&["promote"])
+    }
+
+    /// Sets something for the next start, such as `max_connections = 8`.
+    pub fn set(&self, setting: &str) -> Result<(), ClusterError> {
+        let append = || {
+            let mut file = File::options()
+                .append(true)
+                .open(self.directory.join("data/postgresql.conf"))?;
+            writeln!(file, "{setting}")
+        };
+        append().map_err(|error| ClusterError::Prepare("write the settings", error))
+    }
+
+    fn control(&self, arguments: &[&str]) -> Result<(), ClusterError> {
+        let mut command = Command::new(self.server.programs().join("pg_ctl"));
+        command
+            .args(arguments)
+            .args(["--pgdata=data", "--wait", "--timeout=60", "--silent"])
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if let Some(Account { user, group }) = self.account {
+            command.uid(user).gid(group);
+        }
+        let ended = command
+            .status()
+            .map_err(|error| ClusterError::Prepare("start pg_ctl", error))?;
+        if ended.success() {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        Err(ClusterError::NotStarted { log })
     }
 
     fn start_once(server: &Server, durability: Durability) -> Result<Self, ClusterError> {
@@ -107,42 +145,29 @@ impl Cluster {
         let port = free_port().map_err(|error| ClusterError::Prepare("find a free port", error))?;
         let directory = prepare_directory(account, &settings(port, durability), &password)
             .map_err(|error| ClusterError::Prepare("prepare a directory", error))?;
-        let mut supervisor = supervise(server, &directory, account)
+        let supervisor = supervise(server, &directory, account)
             .map_err(|error| ClusterError::Prepare("start the supervising shell", error))?;
 
         let mut cluster = Self {
-            answers: supervisor.stdout.take().map(BufReader::new),
             supervisor,
-            directory,
             url: format!("postgres://brokkr:{password}@127.0.0.1:{port}/postgres"),
-            postmaster: None,
+            server: server.clone(),
+            directory: directory.clone(),
+            account,
         };
-        cluster.heed_answer()?;
-        Ok(cluster)
-    }
-
-    /// Tells the supervising shell something, and waits until it has done it.
-    fn tell(&mut self, order: &str) -> Result<(), ClusterError> {
-        let input = self.supervisor.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe);
-        input
-            .map_err(io::Error::from)
-            .and_then(|input| writeln!(input, "{order}"))
-            .map_err(|error| ClusterError::Prepare("tell the supervising shell", error))?;
-        self.heed_answer()
-    }
-
-    fn heed_answer(&mut self) -> Result<(), ClusterError> {
-        let mut answer = String::new();
-        let read = self
-            .answers
-            .as_mut()
-            .map(|answers| answers.read_line(&mut answer));
-        if !matches!(read, Some(Ok(_))) || answer.trim() != "ready" {
-            let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-            return Err(ClusterError::NotStarted { log });
+        if cluster.says_ready() {
+            Ok(cluster)
+        } else {
+            let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+            Err(ClusterError::NotStarted { log })
         }
-        self.postmaster = postmaster_of(&self.directory);
-        Ok(())
+    }
+
+    fn says_ready(&mut self) -> bool {
+        let mut answer = String::new();
+        let output = self.supervisor.stdout.take();
+        output.is_some_and(|output| BufReader::new(output).read_line(&mut answer).is_ok())
+            && answer.trim() == "ready"
     }
 }
 

@@ -9,6 +9,8 @@ pub mod random;
 
 mod postgres;
 
+pub use brokkr_testkit_postgres::{Cluster, Durability};
+
 pub use broker::{Answer, LEASE, TestAgent, TestBroker, TestGenerator, TestViewer, WorkOrderBuilder};
 pub use clock::FakeClock;
 pub use db::{Backend, TestDb};

@@ -94,7 +94,8 @@ fn one_statement_asks_the_databases_for_their_time() {
 }
 
 fn reads(line: &str) -> bool {
-    let line = line.to_lowercase();
+    // A stopwatch tells how long, and not when.
+    let line = line.to_lowercase().replace("instant::now()", "");
     SQL_CLOCKS_AND_DICE.iter().any(|banned| line.contains(banned))
 }
 

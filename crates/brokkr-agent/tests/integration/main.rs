@@ -20,3 +20,4 @@ mod manifests;
 mod openings;
 mod output;
 mod shutdown;
+mod trouble;

@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, Executor, PgPool, SqlSafeStr, SqlitePool};
 
 use super::error::DalError;
+use super::lent::{Lent, Trust, in_time};
 use super::sql::{Dialect, Sql};
 use super::tx::{Session, Tx};
 use super::{params, statements};
@@ -35,7 +36,7 @@ pub struct DbOptions {
     pub read_connections_max: u32,
     /// How long a caller waits for a connection; then it is told that the database is not available.
     pub acquire_timeout: Duration,
-    /// How long one statement may run (PostgreSQL).
+    /// How long one statement may run (PostgreSQL). A server that says nothing for [`SILENCE_MAX`] longer is taken for gone.
     pub statement_timeout: Duration,
     /// How long a statement waits for another transaction's locks.
     pub lock_timeout: Duration,
@@ -46,8 +47,8 @@ impl Default for DbOptions {
         Self {
             connections_max: 16,
             read_connections_max: 8,
-            acquire_timeout: Duration::from_secs(10),
-            statement_timeout: Duration::from_secs(30),
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),
         }
     }
@@ -64,8 +65,15 @@ pub struct Db {
 
 #[derive(Debug, Clone)]
 pub(super) enum Pools {
-    Postgres { writers: PgPool, readers: PgPool },
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres {
+        writers: PgPool,
+        readers: PgPool,
+        trust: Trust,
+    },
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
 }
 
 /// What a pool is doing.
@@ -138,10 +146,9 @@ impl Db {
             return self.tx("begin", scene.map(Session::Staged));
         }
         let session = match &self.pools {
-            Pools::Postgres { writers, .. } => writers
-                .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
-                .await
-                .map(Session::Postgres),
+            Pools::Postgres { writers, trust, .. } => {
+                Lent::begin(writers, trust).await.map(Session::Postgres)
+            }
             // IMMEDIATE takes the write lock at once: a transaction that read first could find it taken half-way.
             Pools::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Session::Sqlite),
         };
@@ -158,7 +165,7 @@ impl Db {
             return self.tx("read", stage.begin(None).await.map(Session::Staged));
         }
         let session = match &self.pools {
-            Pools::Postgres { readers, .. } => readers.acquire().await.map(Session::PostgresRead),
+            Pools::Postgres { readers, trust, .. } => Lent::read(readers, trust).await.map(Session::Postgres),
             Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::SqliteRead),
         };
         self.tx("read", session)
@@ -231,7 +238,7 @@ impl Db {
             }
         }
         match &self.pools {
-            Pools::Postgres { writers, readers } => [of("write", writers), of("read", readers)],
+            Pools::Postgres { writers, readers, .. } => [of("write", writers), of("read", readers)],
             Pools::Sqlite { writer, readers } => [of("write", writer), of("read", readers)],
         }
     }
@@ -239,7 +246,7 @@ impl Db {
     /// Closes all connections, after those in use have come back. Nothing can be done with any clone afterwards.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Postgres { writers, readers } => {
+            Pools::Postgres { writers, readers, .. } => {
                 readers.close().await;
                 writers.close().await;
             }
@@ -260,11 +267,17 @@ impl Db {
     }
 }
 
+/// Long enough for the server to say itself that a statement took too long.
+pub const SILENCE_MAX: Duration = Duration::from_secs(2);
+
 /// More than there are statements, so that each is prepared once per connection.
 const STATEMENT_CACHE: usize = 1_000;
 
 /// A connection that was idle for longer is asked for a sign of life before it is used.
 const IDLE_TRUSTED: Duration = Duration::from_secs(5);
+
+/// How long it may take to give one. Another connection is made then, in what is left of the time to acquire one.
+const SIGN_OF_LIFE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Every statement finds its rows by an index. The planner is told so, since it goes by the sizes of the queue's tables when they
 /// were last looked at: one that was empty then is read from end to end for each order of a batch, dead rows included.
@@ -295,15 +308,18 @@ async fn connect_postgres(url: &str, options: &DbOptions) -> Result<Pools, DalEr
             ),
         ])
         .disable_statement_logging();
+    let trust = Trust::new(options.statement_timeout + SILENCE_MAX);
+    let trusted = trust.clone();
     let pool = PgPoolOptions::new()
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .before_acquire(move |connection, meta| {
+            let admitted = trusted.admits(meta.age);
             Box::pin(async move {
-                if meta.idle_for > IDLE_TRUSTED {
-                    connection.ping().await?;
+                if admitted && meta.idle_for > IDLE_TRUSTED {
+                    in_time(SIGN_OF_LIFE_LIMIT, connection.ping()).await?;
                 }
-                Ok(true)
+                Ok(admitted)
             })
         });
     let writers = pool
@@ -315,7 +331,11 @@ async fn connect_postgres(url: &str, options: &DbOptions) -> Result<Pools, DalEr
     let readers = pool
         .max_connections(options.read_connections_max)
         .connect_lazy_with(connect.options([("default_transaction_read_only", "on")]));
-    Ok(Pools::Postgres { writers, readers })
+    Ok(Pools::Postgres {
+        writers,
+        readers,
+        trust,
+    })
 }
 
 async fn connect_sqlite(url: &str, options: &DbOptions) -> Result<Pools, DalError> {

@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_database_that_starts_stops_or_is_overrun_is_only_away() {
         for code in [
-            "57P03", "57P01", "53300", "08006", "40001", "40P01", "55P03", "57014",
+            "57P03", "57P01", "53300", "53100", "25006", "58030", "08006", "40001", "40P01", "55P03", "57014",
         ] {
             assert!(passing_sqlstate(code), "{code}");
         }
@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn extended_codes_of_sqlite_count_as_their_primary_code() {
-        // SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_FSYNC, SQLITE_FULL.
-        for code in [517, 1_034, 13] {
+        // SQLITE_BUSY_SNAPSHOT, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE, SQLITE_READONLY, SQLITE_READONLY_DIRECTORY, SQLITE_FULL.
+        for code in [517, 1_034, 778, 8, 1_544, 13] {
             assert!(passing_sqlite_code(code), "{code}");
         }
         // SQLITE_ERROR, SQLITE_CONSTRAINT_CHECK, SQLITE_CORRUPT.

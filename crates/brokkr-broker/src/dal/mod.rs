@@ -17,6 +17,7 @@ pub mod endings;
 mod error;
 pub mod generators;
 pub mod idempotency_keys;
+mod lent;
 pub mod log;
 pub mod migrate;
 pub mod nudges;
@@ -37,7 +38,7 @@ pub mod vacuum;
 mod value;
 pub mod work_orders;
 
-pub use self::db::{Db, DbOptions, PoolUse};
+pub use self::db::{Db, DbOptions, PoolUse, SILENCE_MAX};
 pub use self::error::{BoxError, ConstraintKind, DalError};
 pub use self::row::{Cell, FromColumn, Row};
 pub(crate) use self::sql::statements;

@@ -8,9 +8,10 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Postgres, Sqlite, SqliteConnection, Transaction};
 
 use super::error::DalError;
+use super::lent::{Lent, in_time};
 use super::row::{DriverRow, Row};
 use super::sql::{Dialect, Sql};
 use super::value::Value;
@@ -30,16 +31,15 @@ pub struct Tx {
 }
 
 pub(super) enum Session {
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Lent),
     Sqlite(Transaction<'static, Sqlite>),
-    PostgresRead(PoolConnection<Postgres>),
     SqliteRead(PoolConnection<Sqlite>),
     #[cfg(feature = "simulation")]
     Staged(super::stage::Scene),
 }
 
 enum Connection<'t> {
-    Postgres(&'t mut PgConnection),
+    Postgres(&'t mut Lent),
     Sqlite(&'t mut SqliteConnection),
     #[cfg(feature = "simulation")]
     Staged(&'t super::stage::Stage),
@@ -48,9 +48,8 @@ enum Connection<'t> {
 impl Session {
     fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::Postgres(tx) => Connection::Postgres(tx),
+            Self::Postgres(lent) => Connection::Postgres(lent),
             Self::Sqlite(tx) => Connection::Sqlite(tx),
-            Self::PostgresRead(connection) => Connection::Postgres(connection),
             Self::SqliteRead(connection) => Connection::Sqlite(connection),
             #[cfg(feature = "simulation")]
             Self::Staged(scene) => Connection::Staged(&scene.stage),
@@ -73,9 +72,15 @@ macro_rules! run {
             $values.clone()
         };
         let answer = match $self.session.connection() {
-            Connection::Postgres(connection) => {
+            Connection::Postgres(lent) => {
                 let query = bind_postgres(sqlx::query(first.as_str()), $values);
-                query.$method(connection).await.map(Either::Postgres)
+                match lent.ask() {
+                    Ok((connection, limit)) => {
+                        let answer = in_time(limit, query.$method(connection)).await;
+                        lent.heard(answer).map(Either::Postgres)
+                    }
+                    Err(error) => Err(error),
+                }
             }
             Connection::Sqlite(connection) => {
                 let query = bind_sqlite(sqlx::query(first.as_str()), $values);
@@ -180,9 +185,9 @@ impl Tx {
             return Err(DalError::Aborted { operation: COMMIT });
         }
         match self.session {
-            Session::Postgres(tx) => tx.commit().await,
+            Session::Postgres(lent) => lent.commit().await,
             Session::Sqlite(tx) => tx.commit().await,
-            Session::PostgresRead(_) | Session::SqliteRead(_) => Ok(()),
+            Session::SqliteRead(_) => Ok(()),
             #[cfg(feature = "simulation")]
             Session::Staged(scene) => scene.commit().await,
         }
@@ -200,9 +205,15 @@ impl Tx {
             self.tear().await?;
             self.statements.fetch_add(1, Ordering::Relaxed);
             let done = match self.session.connection() {
-                Connection::Postgres(connection) => {
+                Connection::Postgres(lent) => {
                     let query = bind_postgres(sqlx::query(text.as_str()), values.clone());
-                    query.execute(connection).await.map(drop)
+                    match lent.ask() {
+                        Ok((connection, limit)) => {
+                            let answer = in_time(limit, query.execute(connection)).await;
+                            lent.heard(answer).map(drop)
+                        }
+                        Err(error) => Err(error),
+                    }
                 }
                 Connection::Sqlite(connection) => {
                     let query = bind_sqlite(sqlx::query(text.as_str()), values.clone());
@@ -234,7 +245,7 @@ impl Tx {
 
     const fn dialect(&self) -> Dialect {
         match self.session {
-            Session::Postgres(_) | Session::PostgresRead(_) => Dialect::Postgres,
+            Session::Postgres(_) => Dialect::Postgres,
             Session::Sqlite(_) | Session::SqliteRead(_) => Dialect::Sqlite,
             #[cfg(feature = "simulation")]
             Session::Staged(_) => Dialect::Sqlite,

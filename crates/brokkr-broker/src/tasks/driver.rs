@@ -12,8 +12,8 @@ use super::{Task, TaskError};
 use crate::app::App;
 use crate::error_chain::chain;
 
-/// The longest pause after failures.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// The longest pause after failures, so that passed leases and due retries are looked after soon once the database is back.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// Makes one task run sooner. Nudges between two runs count as one, and none is lost.
 #[derive(Debug, Clone, Default)]

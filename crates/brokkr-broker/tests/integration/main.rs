@@ -10,3 +10,4 @@ mod broker;
 mod dal;
 mod model;
 mod tasks;
+mod trouble;

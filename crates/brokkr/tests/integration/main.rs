@@ -10,4 +10,5 @@ mod kubernetes;
 mod scenarios;
 mod submit;
 mod telemetry;
+mod trouble;
 mod world;

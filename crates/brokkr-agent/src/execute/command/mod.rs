@@ -44,6 +44,11 @@ const PASSED_ON: [&str; 10] = [
     "HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER",
 ];
 
+/// Written and removed again to see whether commands can be begun.
+const PROBE: &str = "probe";
+/// What the records of one command take, several times over.
+const PROBE_BYTES: usize = 64 * 1024;
+
 /// How commands are run.
 #[derive(Debug, Clone)]
 pub struct CommandConfig {
@@ -132,6 +137,20 @@ impl CommandExecutor {
 impl Executor for CommandExecutor {
     fn work_type(&self) -> &str {
         COMMAND
+    }
+
+    async fn available(&self) -> Result<(), String> {
+        // Commands that cannot be begun would fail one after the other, and use up the retries of their orders.
+        let probe = self.config.state_dir.join(PROBE);
+        let written = tokio::task::spawn_blocking(move || {
+            durable::write_for_this_boot(&probe, &[0; PROBE_BYTES])?;
+            durable::remove(&probe)
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("the state directory cannot be written: {error}")),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn execute(&self, claim: &Claim, context: Context) -> Outcome {

@@ -10,6 +10,9 @@ use nix::unistd::Pid;
 
 use super::until;
 
+/// A file that may not grow is an error to the process then, as a full disk is, and not a signal that ends it.
+const WITHOUT_XFSZ: &str = r#"trap '' XFSZ; exec "$0" "$@""#;
+
 /// A process whose output goes to files. It is killed with this value.
 pub(crate) struct Process {
     child: Child,
@@ -36,7 +39,8 @@ impl Process {
             logs.join(format!("{number}.out")),
             logs.join(format!("{number}.err")),
         );
-        let child = Command::new(env!("CARGO_BIN_EXE_brokkr"))
+        let child = Command::new("/bin/sh")
+            .args(["-c", WITHOUT_XFSZ, env!("CARGO_BIN_EXE_brokkr")])
             .args(args)
             .current_dir(directory)
             .env_clear()
@@ -102,6 +106,16 @@ impl Process {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).expect("the process is there");
+    }
+
+    /// Lets no file of the process, its log included, grow beyond this size, as if the disk were full. `unlimited` ends that.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let limited = Command::new("prlimit")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg(format!("--fsize={bytes}:unlimited"))
+            .status()
+            .expect("prlimit starts");
+        assert!(limited.success(), "the limit can be set");
     }
 
     /// Ends it without any warning.

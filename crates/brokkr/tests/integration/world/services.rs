@@ -74,6 +74,11 @@ impl BrokerProcess {
         &self.address
     }
 
+    /// The disk of the broker takes no more, for as long as the value lives.
+    pub(crate) fn with_full_disk(&self) -> FullDisk<'_> {
+        FullDisk::of(&self.process)
+    }
+
     pub(crate) fn kill(self) {
         self.process.kill();
     }
@@ -165,5 +170,27 @@ impl AgentProcess {
 
     pub(crate) fn kill(self) {
         self.process.kill();
+    }
+
+    /// The disk of the agent takes no more, for as long as the value lives. What was started before is not concerned.
+    pub(crate) fn with_full_disk(&self) -> FullDisk<'_> {
+        FullDisk::of(&self.process)
+    }
+}
+
+/// A disk that takes nothing.
+#[must_use = "there is room again when it is dropped"]
+pub(crate) struct FullDisk<'a>(&'a Process);
+
+impl<'a> FullDisk<'a> {
+    fn of(process: &'a Process) -> FullDisk<'a> {
+        process.limit_files("0");
+        FullDisk(process)
+    }
+}
+
+impl Drop for FullDisk<'_> {
+    fn drop(&mut self) {
+        self.0.limit_files("unlimited");
     }
 }
