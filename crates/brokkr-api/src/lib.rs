@@ -19,7 +19,9 @@ pub mod paths;
 mod problem;
 mod renewals;
 mod targeting;
+mod texts;
 mod time;
+mod whole;
 mod work_orders;
 
 pub use agents::{
