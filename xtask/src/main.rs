@@ -1,9 +1,11 @@
-//! The developer's commands: `cargo xtask check` and `cargo xtask test` are all of CI.
+//! The developer's commands: `.ci/run` is made of them.
 
 mod check;
 mod cluster;
+mod fuzz;
 mod install;
 mod kubectl;
+mod schemathesis;
 mod selection;
 mod steps;
 mod test;
@@ -26,12 +28,18 @@ enum Command {
     Check,
     /// Runs tests, with a PostgreSQL that is started for them and thrown away; with --cluster, the scenarios on a real cluster.
     Test(test::Arguments),
+    /// Runs fuzz targets for longer than the tests do.
+    Fuzz(fuzz::Arguments),
+    /// Lets Schemathesis look for what a broker does otherwise than its OpenAPI document says.
+    Schemathesis(schemathesis::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check => check::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Schemathesis(arguments) => schemathesis::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

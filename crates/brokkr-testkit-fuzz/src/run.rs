@@ -17,6 +17,8 @@ pub const SEED: &str = "BROKKR_FUZZ_SEED";
 const INPUTS: usize = 400;
 /// The longest that a target may take for one input, on a busy machine and without optimisation.
 const INPUT_TIME_MAX: Duration = Duration::from_secs(10);
+/// How much is shown of what a target said before it gave up.
+const WHY_CHARACTERS_MAX: usize = 2_000;
 /// The most inputs that are kept to make others of.
 const POOL_MAX: usize = 4_000;
 
@@ -114,6 +116,7 @@ impl<'a> Fuzz<'a> {
 
     fn fail(&self, input: &[u8], why: &str, origin: &str) -> ! {
         let file = keep(self.name, input);
+        let why: String = why.chars().take(WHY_CHARACTERS_MAX).collect();
         panic!(
             "fuzz {}: {why}\n{origin}\nmade smaller: {:?}\nkept in {}",
             self.name,

@@ -37,7 +37,9 @@ fn commands() {
     Fuzz::new("commands", WORDS).run_texts(|yaml| match Command::parse(yaml) {
         Ok(command) => {
             can_be_started(&command);
-            assert_eq!(Command::parse(&written(&command)).as_ref(), Ok(&command));
+            if !command.env.keys().any(|name| is_too_long(name)) {
+                assert_eq!(Command::parse(&written(&command)).as_ref(), Ok(&command));
+            }
             let parts = [
                 command.working_directory.is_some(),
                 command.stdin.is_some(),
@@ -86,7 +88,7 @@ fn can_be_started(command: &Command) {
     assert!(
         command
             .deadline_seconds
-            .is_none_or(|seconds| 0 < seconds && seconds <= DEADLINE_SECONDS_MAX)
+            .is_none_or(|seconds| (1..=DEADLINE_SECONDS_MAX).contains(&seconds))
     );
 }
 
@@ -97,6 +99,11 @@ fn written(command: &Command) -> String {
         "stdin": command.stdin, "deadlineSeconds": command.deadline_seconds,
     }});
     escaped(&document.to_string())
+}
+
+/// YAML looks no further than 1,024 characters for the colon behind a key, so that a longer one cannot be written as JSON has it.
+pub(crate) fn is_too_long(key: &str) -> bool {
+    escaped(key).len() > 1_000
 }
 
 /// JSON with nothing but printable ASCII in it.

@@ -4,7 +4,7 @@ use brokkr_testkit_fuzz::{Fuzz, SECRET};
 use serde_json::json;
 
 use super::*;
-use crate::document::fuzz::escaped;
+use crate::document::fuzz::{escaped, is_too_long};
 use crate::execute::build::document::{BuildOrder, Source};
 
 const WORDS: &[&str] = &[
@@ -91,6 +91,9 @@ fn is_the_same_again(document: &Document) {
         Name::Given(name) | Name::Prefix(name) => name,
     };
     assert!(!name.is_empty() && !name.contains(['/', '%']) && !name.contains(char::is_whitespace));
+    if has_long_key(&document.object) {
+        return;
+    }
     let written = escaped(&document.object.to_string());
     let again = Order::parse(&written).unwrap_or_else(|error| panic!("{error}: {written}"));
     let [read] = again.documents.as_slice() else {
@@ -101,6 +104,16 @@ fn is_the_same_again(document: &Document) {
         (&read.name, &read.namespace),
         (&document.name, &document.namespace)
     );
+}
+
+fn has_long_key(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, inner)| is_too_long(key) || has_long_key(inner)),
+        Value::Array(list) => list.iter().any(has_long_key),
+        _ => false,
+    }
 }
 
 /// What a build makes of the same documents.
