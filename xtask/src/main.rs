@@ -1,10 +1,12 @@
-//! The developer's commands: `cargo xtask check`, `cargo xtask test` and `cargo xtask chaos` are all of CI.
+//! The developer's commands: `.ci/run` is made of them.
 
 mod chaos;
 mod check;
 mod cluster;
+mod fuzz;
 mod install;
 mod kubectl;
+mod schemathesis;
 mod selection;
 mod simulate;
 mod steps;
@@ -32,6 +34,10 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Simulates the whole system: many seeds, or one with its story.
     Simulate(simulate::Arguments),
+    /// Runs fuzz targets for longer than the tests do.
+    Fuzz(fuzz::Arguments),
+    /// Lets Schemathesis look for what a broker does otherwise than its OpenAPI document says.
+    Schemathesis(schemathesis::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +46,8 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Schemathesis(arguments) => schemathesis::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

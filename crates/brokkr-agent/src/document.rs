@@ -252,4 +252,6 @@ fn field(field: impl Into<String>, problem: &'static str) -> DocumentError {
 }
 
 #[cfg(test)]
+pub(crate) mod fuzz;
+#[cfg(test)]
 mod tests;

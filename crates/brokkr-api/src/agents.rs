@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::texts::{AgentStatus, Label, Name};
+use crate::whole;
 use crate::{KnownFields, PakText, Time};
 
 /// The identity of one cluster or host.
@@ -56,13 +58,14 @@ impl Agent {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreateAgent {
     /// 1 to 255 characters.
-    #[schema(min_length = 1, max_length = 255, example = "runner")]
+    #[schema(value_type = Name, example = "runner")]
     pub name: String,
     /// The cluster or host that it serves: 1 to 255 characters.
-    #[schema(min_length = 1, max_length = 255, example = "eu-west-1")]
+    #[schema(value_type = Name, example = "eu-west-1")]
     pub cluster_name: String,
     /// The generators that may see it, by id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Uuid>>)]
     pub generator_ids: Option<Vec<String>>,
 }
 
@@ -84,15 +87,15 @@ pub struct AgentCreated {
 pub struct UpdateAgent {
     /// 1 to 255 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<Name>)]
     pub name: Option<String>,
     /// 1 to 255 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<Name>)]
     pub cluster_name: Option<String>,
     /// `ACTIVE` or `INACTIVE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "ACTIVE")]
+    #[schema(value_type = Option<AgentStatus>, example = "ACTIVE")]
     pub status: Option<String>,
 }
 
@@ -133,7 +136,7 @@ pub struct AddLabel {
     /// The agent of the path again.
     pub agent_id: Uuid,
     /// 1 to 64 characters without whitespace.
-    #[schema(min_length = 1, max_length = 64, example = "gpu")]
+    #[schema(value_type = Label, example = "gpu")]
     pub label: String,
 }
 
@@ -147,10 +150,10 @@ pub struct AddAnnotation {
     /// The agent of the path again.
     pub agent_id: Uuid,
     /// 1 to 64 characters without whitespace.
-    #[schema(min_length = 1, max_length = 64, example = "region")]
+    #[schema(value_type = Label, example = "region")]
     pub key: String,
     /// 1 to 64 characters without whitespace.
-    #[schema(min_length = 1, max_length = 64, example = "eu-west")]
+    #[schema(value_type = Label, example = "eu-west")]
     pub value: String,
 }
 
@@ -176,6 +179,7 @@ pub struct Heartbeat {
     /// How long that API took to answer, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 2147483647)]
+    #[serde(deserialize_with = "whole::optional")]
     pub k8s_api_latency_ms: Option<i64>,
 }
 

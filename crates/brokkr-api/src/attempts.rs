@@ -72,6 +72,6 @@ pub struct Attempt {
     #[schema(required = true)]
     pub exit_code: Option<i64>,
     /// Whatever else the agent reported, as JSON.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Value, required = true)]
     pub result: Option<Value>,
 }

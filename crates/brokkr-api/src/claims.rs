@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::texts::{InstanceId, Reason, WorkType};
+use crate::whole;
 use crate::{KnownFields, WorkOrder};
 
 /// Claims one known work order.
@@ -24,22 +26,25 @@ pub struct ClaimRequest {
     /// How many at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 100, default = 1)]
+    #[serde(deserialize_with = "whole::optional")]
     pub max: Option<i64>,
     /// Only work orders of these types; all types without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(["command"]))]
+    #[schema(value_type = Option<Vec<WorkType>>, max_items = 100, example = json!(["command"]))]
     pub work_types: Option<Vec<String>>,
     /// How long each claim holds unless it is renewed. An order's `claim_timeout_seconds` may shorten it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 5, maximum = 2592000, default = 30)]
+    #[serde(deserialize_with = "whole::optional")]
     pub lease_seconds: Option<i64>,
     /// How long to wait when there is nothing to claim. Zero answers at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 60, default = 0)]
+    #[serde(deserialize_with = "whole::optional")]
     pub wait_seconds: Option<i64>,
     /// Names the process, new at each of its starts. The newest one of an agent may claim; older ones are refused
-    /// with `superseded_instance`. 1 to 64 characters.
-    #[schema(min_length = 1, max_length = 64)]
+    /// with `superseded_instance`. 1 to 64 visible ASCII characters.
+    #[schema(value_type = InstanceId)]
     pub instance_id: String,
 }
 
@@ -72,10 +77,12 @@ pub struct Release {
     /// The agent that holds it.
     pub agent_id: Uuid,
     /// The attempt that it gives up.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
     /// Why, for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Reason>)]
     pub reason: Option<String>,
 }
 
@@ -85,5 +92,6 @@ pub struct Release {
 pub struct Cancel {
     /// Why, for the record and for the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Reason>)]
     pub reason: Option<String>,
 }

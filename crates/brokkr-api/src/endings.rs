@@ -7,6 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::texts::Message;
+use crate::whole;
 use crate::{KnownFields, Problem, WorkOrderLog};
 
 /// How a work order ended.
@@ -86,6 +88,7 @@ pub struct Complete {
     pub success: bool,
     /// The result in words, or what went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Message>)]
     pub message: Option<String>,
     /// Whether a failure may be retried. Without it `class` decides, and without both it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,17 +96,19 @@ pub struct Complete {
     pub retryable: Option<bool>,
     /// The attempt that ended. A report for another attempt than the current one is refused with `stale_attempt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[serde(deserialize_with = "whole::optional")]
     pub attempt: Option<i64>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<FailureClass>,
     /// The exit code of the work, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::optional")]
     pub exit_code: Option<i64>,
     /// Anything else worth keeping, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub result: Option<Value>,
 }
 
@@ -154,12 +159,14 @@ pub struct EndingItem {
     /// The work order.
     pub id: Uuid,
     /// The attempt that ended.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
     /// Whether the work was done.
     pub success: bool,
     /// The result in words, or what went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Message>)]
     pub message: Option<String>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,10 +176,11 @@ pub struct EndingItem {
     pub retryable: Option<bool>,
     /// The exit code of the work, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::optional")]
     pub exit_code: Option<i64>,
     /// Anything else worth keeping, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     pub result: Option<Value>,
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::texts::{Description, Name};
 use crate::{KnownFields, PakText, Time};
 
 /// A tenant or CI identity.
@@ -30,10 +31,11 @@ pub struct Generator {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreateGenerator {
     /// 1 to 255 characters.
-    #[schema(min_length = 1, max_length = 255, example = "ci")]
+    #[schema(value_type = Name, example = "ci")]
     pub name: String,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Description>)]
     pub description: Option<String>,
 }
 
@@ -55,10 +57,11 @@ pub struct GeneratorCreated {
 pub struct UpdateGenerator {
     /// 1 to 255 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<Name>)]
     pub name: Option<String>,
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Description>)]
     pub description: Option<String>,
 }
 

@@ -20,7 +20,9 @@ mod problem;
 mod renewals;
 mod retries;
 mod targeting;
+mod texts;
 mod time;
+mod whole;
 mod work_orders;
 
 pub use agents::{

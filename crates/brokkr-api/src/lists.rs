@@ -5,6 +5,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::WorkOrderStatus;
+use crate::texts::WorkType;
 
 /// Which work orders of the queue to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -15,6 +16,7 @@ pub struct ListWorkOrders {
     pub status: Option<WorkOrderStatus>,
     /// Only those of this type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<WorkType>)]
     pub work_type: Option<String>,
     /// How many at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +33,7 @@ pub struct ListWorkOrders {
 pub struct ListPending {
     /// Only those of this type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<WorkType>)]
     pub work_type: Option<String>,
     /// How many at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,7 @@ pub struct ListPending {
 pub struct ListLog {
     /// Only those of this type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<WorkType>)]
     pub work_type: Option<String>,
     /// Only successes, or only the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]

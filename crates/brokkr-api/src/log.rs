@@ -45,7 +45,7 @@ pub struct WorkOrderLog {
     #[schema(required = true)]
     pub exit_code: Option<i64>,
     /// Whatever else the agent reported, as JSON.
-    #[schema(value_type = Option<Object>, required = true)]
+    #[schema(value_type = Value, required = true)]
     pub result: Option<Value>,
     /// How many attempts vanished without an outcome.
     pub lost_count: i64,

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::texts::Stream;
+use crate::whole;
 use crate::{Ending, Problem, Time};
 
 /// The names of the streams.
@@ -50,13 +52,15 @@ pub struct OutputChunk {
     /// The work order.
     pub id: Uuid,
     /// The attempt.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
     /// Bytes of the attempt's output before this chunk.
     #[schema(minimum = 0)]
+    #[serde(deserialize_with = "whole::number")]
     pub offset: i64,
     /// `stdout`, `stderr` or `system`.
-    #[schema(example = "stdout")]
+    #[schema(value_type = Stream, example = "stdout")]
     pub stream: String,
     /// When the work wrote it, by the agent's clock.
     pub at: Time,
@@ -96,7 +100,7 @@ pub struct OutputAppendedItem {
 pub struct OutputQuery {
     /// Only this attempt. Without it: the latest one, and in the live stream also those that follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 4294967295_i64)]
     pub attempt: Option<i64>,
     /// Bytes of the attempt's output to leave out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Time;
+use crate::texts::Name;
 
 /// A whole PAK, which must stay secret. `Debug` hides all but the short part, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -67,7 +68,7 @@ impl fmt::Display for PakRole {
 #[serde(deny_unknown_fields)]
 pub struct CreatePak {
     /// Whose it is: 1 to 255 characters.
-    #[schema(min_length = 1, max_length = 255, example = "dashboard")]
+    #[schema(value_type = Name, example = "dashboard")]
     pub name: String,
     /// What its holder may do.
     pub role: PakRole,

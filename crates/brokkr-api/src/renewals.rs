@@ -4,25 +4,27 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::Time;
+use crate::texts::InstanceId;
+use crate::{Time, whole};
 
 /// Renews the leases of everything that the agent holds, and counts as its heartbeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewalsRequest {
     /// Names the process, as in its claims.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(value_type = InstanceId)]
     pub instance_id: String,
     /// How long the claims hold from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 5, maximum = 2592000, default = 30)]
+    #[serde(deserialize_with = "whole::optional")]
     pub lease_seconds: Option<i64>,
     /// What it holds, at most 1,000. None is fine: then this is only a heartbeat.
     #[schema(max_items = 1000)]
     pub claims: Vec<HeldClaim>,
     /// What the process is doing, for people: such as `running` or `draining`. At most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 64, example = "running")]
+    #[schema(max_length = 64, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", example = "running")]
     pub state: Option<String>,
 }
 
@@ -33,7 +35,8 @@ pub struct HeldClaim {
     /// The work order.
     pub id: Uuid,
     /// The attempt.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
 }
 

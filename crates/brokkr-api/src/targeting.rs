@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::texts::Label;
+
 /// Who may run a new work order: any agent that matches at least one of these. At least one is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TargetingRequest {
@@ -14,11 +16,11 @@ pub struct TargetingRequest {
     pub agent_ids: Option<Vec<Uuid>>,
     /// Agents with any of these labels: 1 to 64 characters without whitespace each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(["gpu"]))]
+    #[schema(value_type = Option<Vec<Label>>, example = json!(["gpu"]))]
     pub labels: Option<Vec<String>>,
     /// Agents with any of these annotations, by key and value: 1 to 64 characters without whitespace each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!({"region": "eu-west"}))]
+    #[schema(value_type = Option<BTreeMap<Label, Label>>, example = json!({"region": "eu-west"}))]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -42,9 +44,11 @@ pub struct SetTargeting {
     pub agent_ids: Option<Vec<Uuid>>,
     /// Agents with any of these labels: 1 to 64 characters without whitespace each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Label>>)]
     pub labels: Option<Vec<String>>,
     /// Agents with any of these annotations, by key and value: 1 to 64 characters without whitespace each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<Label, Label>>)]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 

@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::texts::{MetadataKey, MetadataValue, RetryClass, WorkType};
+use crate::whole;
 use crate::{FailureClass, KnownFields, Problem, Targeting, TargetingRequest, Time};
 
 /// Submits a piece of work. At least one target is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreateWorkOrder {
     /// Which executor runs it: 1 to 50 characters, such as `command`, `custom` or `build`.
-    #[schema(min_length = 1, max_length = 50, example = "command")]
+    #[schema(value_type = WorkType, example = "command")]
     pub work_type: String,
     /// The YAML documents that say what to run.
     #[schema(example = "apiVersion: brokkr.io/v1\nkind: Command\nspec:\n  command: [echo, hello]\n")]
@@ -21,6 +23,7 @@ pub struct CreateWorkOrder {
     /// How many attempts after the first one may follow failures and losses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1000, default = 3)]
+    #[serde(deserialize_with = "whole::optional")]
     pub max_retries: Option<i64>,
     /// How many attempts may follow failures of the class `infrastructure` besides; these use up no other retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,10 +33,12 @@ pub struct CreateWorkOrder {
     /// is shortened at random, by up to half.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 86400, default = 60)]
+    #[serde(deserialize_with = "whole::optional")]
     pub backoff_seconds: Option<i64>,
     /// How long a claim by id holds, and the most that a claim's lease may ask for, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 2592000, default = 3600)]
+    #[serde(deserialize_with = "whole::optional")]
     pub claim_timeout_seconds: Option<i64>,
     /// Who may run it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,10 +49,12 @@ pub struct CreateWorkOrder {
     /// Higher is claimed first; equal ones by age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = -100, maximum = 100, default = 0)]
+    #[serde(deserialize_with = "whole::optional")]
     pub priority: Option<i64>,
     /// The longest that one attempt may run, in seconds. Without it nothing bounds an attempt that keeps its lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 2592000)]
+    #[serde(deserialize_with = "whole::optional")]
     pub deadline_seconds: Option<i64>,
     /// The latest time at which it may still start; later it ends as `expired`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,11 +71,11 @@ pub struct CreateWorkOrder {
     pub delivery: Option<Delivery>,
     /// The classes of failure that may be retried: `infrastructure` (the default), `work`, `deadline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(["infrastructure"]))]
+    #[schema(value_type = Option<Vec<RetryClass>>, example = json!(["infrastructure"]))]
     pub retry_on: Option<Vec<FailureClass>>,
     /// Facts for people and tools. The broker does not read them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!({"ticket": "OPS-42"}))]
+    #[schema(value_type = Option<BTreeMap<MetadataKey, MetadataValue>>, example = json!({"ticket": "OPS-42"}))]
     pub metadata: Option<BTreeMap<String, String>>,
 }
 

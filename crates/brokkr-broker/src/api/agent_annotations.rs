@@ -98,7 +98,7 @@ async fn add(
 
 /// Takes an annotation from an agent.
 #[utoipa::path(delete, path = brokkr_api::paths::AGENT_ANNOTATION, tag = "agents", operation_id = "remove_agent_annotation",
-    params(("id" = Uuid, Path), ("key" = String, Path)),
+    params(("id" = Uuid, Path), ("key" = String, Path, min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     responses(
         (status = 204),
         (status = 400, body = ProblemBody, description = "`invalid_annotation`"),

@@ -115,7 +115,7 @@ async fn add(
 
 /// Takes a label from an agent.
 #[utoipa::path(delete, path = brokkr_api::paths::AGENT_LABEL, tag = "agents", operation_id = "remove_agent_label",
-    params(("id" = Uuid, Path), ("label" = String, Path)),
+    params(("id" = Uuid, Path), ("label" = String, Path, min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1F\x7F-\x9F]+$")),
     responses(
         (status = 204),
         (status = 400, body = ProblemBody, description = "`invalid_label`"),

@@ -9,6 +9,9 @@ use utoipa::openapi::{
 
 use super::router::operations;
 
+mod links;
+mod optional;
+
 /// The security scheme's name in the document.
 const PAK: &str = "pak";
 
@@ -54,7 +57,11 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         .insert("Problem".to_owned(), brokkr_api::Problem::schema());
     for (path, item) in &mut document.paths.paths {
         let secured = path.starts_with("/api/");
-        operations_of(item).for_each(|operation| complete(operation, secured));
+        for operation in operations_of(item) {
+            complete(operation, secured);
+            optional::never_null(operation);
+            links::add(operation);
+        }
     }
     document
 }

@@ -296,6 +296,10 @@ fn position(text: &str) -> Result<Position, Problem> {
         )
     };
     let position: OutputPosition = text.parse().map_err(|_| invalid())?;
+    // `+1:02` would read as a position, and was never given out.
+    if position.to_string() != text {
+        return Err(invalid());
+    }
     Ok(Position {
         attempt: stored(position.attempt).ok_or_else(invalid)?,
         offset: u64::try_from(position.offset).map_err(|_| invalid())?,

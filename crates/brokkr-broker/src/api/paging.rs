@@ -90,7 +90,7 @@ impl<K: CursorKey> PageRequest<K> {
         }
         let after = cursor
             .map(|text| {
-                K::from_cursor(text).ok_or_else(|| {
+                issued(text).ok_or_else(|| {
                     Problem::new(
                         Code::InvalidCursor,
                         "The cursor is not one that this list gave out.",
@@ -124,6 +124,11 @@ impl<K: CursorKey> PageRequest<K> {
             next,
         }
     }
+}
+
+/// The key that a cursor was made of. A text that only reads as one, such as `+1` for `1`, was never given out.
+fn issued<K: CursorKey>(text: &str) -> Option<K> {
+    K::from_cursor(text).filter(|key| key.to_cursor() == text)
 }
 
 /// One page of a list.
@@ -175,6 +180,9 @@ pub(super) fn unhex(digits: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use uuid::Uuid;
 
@@ -195,14 +203,20 @@ mod tests {
             Timestamp::from_micros(1_700_000_000_000_001),
             WorkOrderId::new(Uuid::from_u128(7)),
         );
-        assert_eq!(CursorKey::from_cursor(&key.to_cursor()), Some(key));
-        for nonsense in ["", ".", "-1.0", "zz.00000000000000000000000000000007", "10"] {
-            assert_eq!(
-                <(Timestamp, WorkOrderId)>::from_cursor(nonsense),
-                None,
-                "{nonsense}"
-            );
+        assert_eq!(issued(&key.to_cursor()), Some(key));
+        for nonsense in [
+            "",
+            ".",
+            "-1.0",
+            "zz.00000000000000000000000000000007",
+            "10",
+            "+1.00000000000000000000000000000007",
+            "01.00000000000000000000000000000007",
+            "1.0000000000000000000000000000000A",
+        ] {
+            assert_eq!(issued::<(Timestamp, WorkOrderId)>(nonsense), None, "{nonsense}");
         }
+        assert_eq!(issued::<WorkOrderId>(&"A".repeat(32)), None);
     }
 
     #[test]

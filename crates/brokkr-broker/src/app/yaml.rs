@@ -97,6 +97,9 @@ fn words(breach: &BudgetBreach) -> &'static str {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

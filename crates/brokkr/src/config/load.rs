@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use figment::{Figment, error::Kind};
 
 use super::Config;
 use crate::exit::usage;
+
+mod explain;
+
+use explain::explain;
 
 /// The prefix of variables; sections and keys are separated by two underscores as well.
 const PREFIX: &str = "BROKKR__";
@@ -115,38 +119,8 @@ impl Loaded {
     }
 }
 
-/// Every mistake on a line of its own: the key, what is wrong with it, and where it stands.
-fn explain(error: figment::Error) -> String {
-    let lines = error.into_iter().map(|error| {
-        let mut path = error.path.clone();
-        let problem = match &error.kind {
-            Kind::UnknownField(name, _) => {
-                if path.last() != Some(name) {
-                    path.push(name.clone());
-                }
-                "there is no such key".to_owned()
-            }
-            kind => kind.to_string(),
-        };
-        let place = match error
-            .metadata
-            .as_ref()
-            .map(|metadata| (&metadata.source, &metadata.name))
-        {
-            Some((Some(figment::Source::File(path)), _)) => format!(" (in {})", path.display()),
-            Some((_, name)) if name.contains("environment") => {
-                format!(" (variable {PREFIX}{})", path.join("__").to_ascii_uppercase())
-            }
-            _ => String::new(),
-        };
-        match path.as_slice() {
-            // Such as a file that is no TOML: the message names the place.
-            [] => format!("{problem}{place}"),
-            path => format!("{}: {problem}{place}", path.join(".")),
-        }
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
+#[cfg(test)]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {
@@ -190,5 +164,27 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.starts_with("agent.slots: "), "{error}");
+    }
+
+    #[test]
+    fn a_mistake_is_told_without_the_value_that_may_be_a_password() {
+        for (toml, told) in [
+            (
+                "database = \"postgres://me:sesame@db/x\"\n",
+                "database: found a text, expected struct DatabaseConfig",
+            ),
+            (
+                "[database]\nurl = \"postgres://me:sesame@db/x\n",
+                "TOML parse error at line 2, column ",
+            ),
+            (
+                "[telemetry]\nlog_format = \"sesame\"\n",
+                "telemetry.log_format: expected text or json",
+            ),
+        ] {
+            let error = load(toml, Flags::default()).unwrap_err().to_string();
+            assert!(error.starts_with(told), "{error}");
+            assert!(!error.contains("sesame"), "{error}");
+        }
     }
 }

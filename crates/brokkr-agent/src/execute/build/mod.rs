@@ -5,7 +5,7 @@
 
 mod attempt;
 mod buildrun;
-mod document;
+pub(crate) mod document;
 mod ending;
 mod kind;
 mod prepare;

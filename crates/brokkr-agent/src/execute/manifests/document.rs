@@ -83,4 +83,6 @@ impl Document {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

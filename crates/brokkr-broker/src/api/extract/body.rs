@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::BodyDataStream;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,10 @@ use serde_json::error::Category;
 use crate::api::AppState;
 use crate::api::problem::{Code, Problem};
 use crate::api::warnings::Warnings;
+
+/// How much of a body that was refused is still heard, and for how long.
+const HEARD_BYTES_MAX: usize = 16 * 1024 * 1024;
+const HEARD_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A body or an answer of JSON. Unknown fields are refused when the type refuses them, as all types of part 2 do.
 #[derive(Debug)]
@@ -127,11 +132,28 @@ async fn read_up_to(request: Request, bytes_max: usize) -> Result<Vec<u8>, Probl
         let chunk = chunk
             .map_err(|_| Problem::new(Code::IncompleteBody, "The body could not be read to its end."))?;
         if bytes.len() + chunk.len() > bytes_max {
+            hear_out(stream).await;
             return Err(too_large(bytes_max));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+/// Reads on for a moment and forgets it. Whoever is still sending when the connection closes sees a broken connection, and never
+/// the answer that says why.
+pub(crate) async fn hear_out(mut body: BodyDataStream) {
+    let mut left = HEARD_BYTES_MAX;
+    let heard = async {
+        while let Some(Ok(chunk)) = body.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Its end, its bound or its time: the answer is the same.
+    let _ = tokio::time::timeout(HEARD_TIME_MAX, heard).await;
 }
 
 pub(crate) fn too_large(bytes_max: usize) -> Problem {

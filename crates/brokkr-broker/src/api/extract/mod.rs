@@ -5,7 +5,7 @@ mod callers;
 mod path;
 mod query;
 
-pub(crate) use body::{Json, LenientJson, too_large};
+pub(crate) use body::{Json, LenientJson, hear_out, too_large};
 pub(crate) use callers::{
     Admin, AdminOrAgent, AdminOrGenerator, AdminOrSelfAgent, AdminOrSelfGenerator, AgentReader, AnyCaller,
     GeneratorReader, OwnAgent, Reader,

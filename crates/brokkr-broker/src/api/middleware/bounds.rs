@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use brokkr_api::paths;
 use tracing::error;
 
-use crate::api::extract::too_large;
+use crate::api::extract::{hear_out, too_large};
 use crate::api::problem::{Code, Problem};
 use crate::api::state::AppState;
 
@@ -27,6 +27,10 @@ pub(in crate::api) async fn bound(
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|bytes: usize| bytes > limits.body_bytes_max) {
+        // Who asked whether to send the body has not begun to.
+        if !request.headers().contains_key(header::EXPECT) {
+            hear_out(request.into_body().into_data_stream()).await;
+        }
         return too_large(limits.body_bytes_max).into_response();
     }
     if waits_by_design(path.as_ref().map(MatchedPath::as_str), request.method()) {

@@ -72,7 +72,7 @@ fn idempotency(
 
 /// Submits a work order. It is stored, with whom it is for, when this answers.
 #[utoipa::path(post, path = brokkr_api::paths::WORK_ORDERS, tag = "work orders", operation_id = "create_work_order",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send the same request again: 1 to 255 visible ASCII characters, kept for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "Makes it safe to send the same request again: 1 to 255 visible ASCII characters, kept for 24 hours")),
     request_body = CreateWorkOrder,
     responses(
         (status = 201, body = WorkOrder, headers(("Idempotency-Replayed" = String, description = "`true` when an earlier request with this key created it"))),
@@ -108,7 +108,7 @@ pub(super) struct Batch {
 
 /// Submits many work orders at once. Each is created or refused on its own; those that are created are created together.
 #[utoipa::path(post, path = brokkr_api::paths::WORK_ORDERS_BATCH, tag = "work orders", operation_id = "create_work_orders",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send the same request again: 1 to 255 visible ASCII characters, kept for 24 hours")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "Makes it safe to send the same request again: 1 to 255 visible ASCII characters, kept for 24 hours")),
     request_body = BatchCreate,
     responses(
         (status = 207, body = BatchAnswer, description = "One item for each work order, with the status of the single call"),
