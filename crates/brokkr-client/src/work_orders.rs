@@ -115,7 +115,7 @@ impl Client {
     /// `invalid_query`, `invalid_limit`.
     pub async fn retry_work_orders(&self, retries: &RetriesRequest) -> Result<RetriesAnswer, ClientError> {
         let request = self.request(Method::POST, paths::WORK_ORDER_LOG_RETRIES);
-        read(send(request.json(retries)).await?).await
+        read(self.send(request.json(retries)).await?).await
     }
 
     /// Who may run a work order.
