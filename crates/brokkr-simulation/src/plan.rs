@@ -141,6 +141,7 @@ fn order(dice: &mut Dice, number: u64, seats: usize) -> OrderPlan {
             work_type: WORK_TYPE.to_owned(),
             yaml_content: "a: 1".to_owned(),
             max_retries: Some(dice.below(4).cast_signed()),
+            infrastructure_retries_max: Some(dice.below(4).cast_signed()),
             backoff_seconds: Some(dice.below(3).cast_signed()),
             start_by: start_by.filter(|_| run_at.is_none()),
             run_at,

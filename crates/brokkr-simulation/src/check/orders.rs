@@ -115,14 +115,17 @@ fn sums(case: &Case<'_>, entry: &WorkOrderLog) -> Vec<String> {
             entry.lost_count
         ));
     }
-    if !(entry.retries_attempted..=entry.retries_attempted + 1).contains(&failed) {
+    let retries = entry.retries_attempted + entry.infrastructure_retries_attempted;
+    if !(retries..=retries + 1).contains(&failed) {
         found.push(format!(
-            "{name} counts {} retries, but failed {failed} times",
-            entry.retries_attempted
+            "{name} counts {retries} retries, but failed {failed} times"
         ));
     }
     let order = case.evidence.orders.get(&entry.id);
-    if order.is_some_and(|order| entry.lost_count + entry.retries_attempted > order.max_retries) {
+    if order.is_some_and(|order| {
+        entry.lost_count + entry.retries_attempted > order.max_retries
+            || entry.infrastructure_retries_attempted > order.infrastructure_retries_max
+    }) {
         found.push(format!("{name} was tried again more often than it may"));
     }
     let early = rows.iter().filter(|row| row.attempt < entry.attempt);
