@@ -1,6 +1,7 @@
 //! Random commands to whole brokers: after every one of them the pure model, the broker on SQLite and the broker on
-//! PostgreSQL say the same of the order. (`dal/model.rs` does so for each statement; here it is what callers and time do.)
+//! PostgreSQL say the same of the order, whichever of two replicas is asked. (`dal/model.rs` does so for each statement; here it is what callers and time do.)
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brokkr_broker::app::App;
@@ -48,11 +49,12 @@ enum Act {
     Pass { seconds: u64 },
 }
 
-/// What is done, and whether by the current attempt or by the one before it.
+/// What is done, whether by the current attempt or by the one before it, and at which of two brokers on one database.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     act: Act,
     current: bool,
+    at_replica: bool,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -73,7 +75,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![4 => Just(Act::Renew), 1 => Just(Act::Delete)],
         5 => prop_oneof![0..70_u64, 0..10_000_u64].prop_map(|seconds| Act::Pass { seconds }),
     ];
-    (act, prop::bool::weighted(0.85)).prop_map(|(act, current)| Step { act, current })
+    (act, prop::bool::weighted(0.85), any::<bool>()).prop_map(|(act, current, at_replica)| Step {
+        act,
+        current,
+        at_replica,
+    })
 }
 
 /// What is said of an order when it is submitted; times in seconds from then.
@@ -103,6 +109,8 @@ fn terms() -> impl Strategy<Value = Terms> {
 
 struct Side {
     broker: TestBroker,
+    replica: TestBroker,
+    at_replica: AtomicBool,
     agent: AgentId,
     admin: Caller,
     holder: Caller,
@@ -123,14 +131,20 @@ impl Side {
         let holder = Caller::new(Role::Agent(AgentId::new(agent.id)), short(agent.pak.expose()));
         Self {
             agent: AgentId::new(agent.id),
+            replica: broker.replica().await,
+            at_replica: AtomicBool::new(false),
             broker,
             admin,
             holder,
         }
     }
 
+    /// The broker that is asked now.
     fn app(&self) -> &App {
-        self.broker.app()
+        match self.at_replica.load(Ordering::Relaxed) {
+            true => self.replica.app(),
+            false => self.broker.app(),
+        }
     }
 
     async fn submit(&self, terms: Terms) -> Order<'_> {
@@ -372,6 +386,9 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
     let mut life = Life::begin(policy, now, terms.run_at.map(|seconds| now.plus_seconds(seconds)));
     let mut orders = [sides[0].submit(terms).await, sides[1].submit(terms).await];
     for step in steps {
+        for side in sides {
+            side.at_replica.store(step.at_replica, Ordering::Relaxed);
+        }
         let latest = life.attempt.number();
         let attempt = Attempt::new(if step.current {
             latest
