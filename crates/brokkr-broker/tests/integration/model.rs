@@ -1,6 +1,9 @@
 //! Random commands to whole brokers: after every one of them the pure model, the broker on SQLite and the broker on
-//! PostgreSQL say the same of the order. (`dal/model.rs` does so for each statement; here it is what callers and time do.)
+//! PostgreSQL say the same of the order, whichever of two replicas is asked. (`dal/model.rs` does so for each statement; here it is what callers and time do.)
 
+mod steps;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brokkr_broker::app::App;
@@ -13,20 +16,22 @@ use brokkr_broker::app::renewals::RenewalRequest;
 use brokkr_broker::app::work_orders::{ListFilter, StartBy, Submission, WorkOrder};
 use brokkr_core::attempt::{Attempt, Epoch, Lease};
 use brokkr_core::ids::{AgentId, WorkOrderId};
-use brokkr_core::life::{Delivery, Event, Life, Policy, State};
+use brokkr_core::life::{Event, Life, Policy, State};
 use brokkr_core::limits::{
     BackoffSeconds, ClaimMax, ClaimTimeoutSeconds, InfrastructureRetriesMax, LeaseSeconds, MaxRetries,
     Priority, WaitSeconds,
 };
 use brokkr_core::names::WorkType;
 use brokkr_core::pak::Pak;
-use brokkr_core::retry::{FailureClass, RetryOn};
+use brokkr_core::retry::RetryOn;
 use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
 use brokkr_testkit::{Backend, TestBroker};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
+
+use self::steps::{Act, Step, Terms, step, terms};
 
 const CASES: u32 = 24;
 const STEPS: usize = 30;
@@ -35,90 +40,10 @@ const CLAIM_TIMEOUT: i64 = 60;
 /// Whoever holds the order: in the model there is one agent, and each broker knows it by another id.
 const HOLDER: AgentId = AgentId::new(Uuid::nil());
 
-#[derive(Debug, Clone, Copy)]
-enum Act {
-    Claim,
-    ClaimNext,
-    Renew,
-    Release,
-    Succeed,
-    /// Whether it may be retried is said, or left to the class.
-    Fail {
-        class: FailureClass,
-        retryable: Option<bool>,
-    },
-    Cancel,
-    Delete,
-    Retry,
-    /// The database is what a backup knew, and is told so.
-    Restore,
-    Pass {
-        seconds: u64,
-    },
-}
-
-/// What is done, and whether by the current attempt or by the one before it.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    act: Act,
-    current: bool,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let class = prop_oneof![
-        Just(FailureClass::Infrastructure),
-        Just(FailureClass::Infrastructure),
-        Just(FailureClass::Work),
-        Just(FailureClass::Refused),
-        Just(FailureClass::Cancelled)
-    ];
-    let act = prop_oneof![
-        4 => Just(Act::Claim),
-        4 => Just(Act::ClaimNext),
-        2 => Just(Act::Renew),
-        2 => Just(Act::Release),
-        1 => Just(Act::Succeed),
-        6 => (class, any::<Option<bool>>()).prop_map(|(class, retryable)| Act::Fail { class, retryable }),
-        1 => Just(Act::Cancel),
-        2 => Just(Act::Retry),
-        1 => Just(Act::Restore),
-        1 => prop_oneof![4 => Just(Act::Renew), 1 => Just(Act::Delete)],
-        5 => prop_oneof![0..70_u64, 0..10_000_u64].prop_map(|seconds| Act::Pass { seconds }),
-    ];
-    (act, prop::bool::weighted(0.85)).prop_map(|(act, current)| Step { act, current })
-}
-
-/// What is said of an order when it is submitted; times in seconds from then.
-#[derive(Debug, Clone, Copy)]
-struct Terms {
-    delivery: Delivery,
-    max_retries: u32,
-    infrastructure_retries_max: u32,
-    /// None leaves the choice, and so the jitter, to the broker.
-    backoff_seconds: Option<u32>,
-    run_at: Option<u64>,
-    start_by: Option<u64>,
-}
-
-fn terms() -> impl Strategy<Value = Terms> {
-    let delivery = prop_oneof![3 => Just(Delivery::AtLeastOnce), 1 => Just(Delivery::AtMostOnce)];
-    let run_at = prop::option::weighted(0.3, 0..100_u64);
-    let start_by = prop::option::weighted(0.3, 100..300_u64);
-    let backoff_seconds = prop::option::weighted(0.7, 0..40_u32);
-    (delivery, 0..4_u32, 0..3_u32, backoff_seconds, run_at, start_by).prop_map(
-        |(delivery, max_retries, infrastructure_retries_max, backoff_seconds, run_at, start_by)| Terms {
-            delivery,
-            max_retries,
-            infrastructure_retries_max,
-            backoff_seconds,
-            run_at,
-            start_by,
-        },
-    )
-}
-
 struct Side {
     broker: TestBroker,
+    replica: TestBroker,
+    at_replica: AtomicBool,
     agent: AgentId,
     admin: Caller,
     holder: Caller,
@@ -139,14 +64,20 @@ impl Side {
         let holder = Caller::new(Role::Agent(AgentId::new(agent.id)), short(agent.pak.expose()));
         Self {
             agent: AgentId::new(agent.id),
+            replica: broker.replica().await,
+            at_replica: AtomicBool::new(false),
             broker,
             admin,
             holder,
         }
     }
 
+    /// The broker that is asked now.
     fn app(&self) -> &App {
-        self.broker.app()
+        match self.at_replica.load(Ordering::Relaxed) {
+            true => self.replica.app(),
+            false => self.broker.app(),
+        }
     }
 
     async fn submit(&self, terms: Terms) -> Order<'_> {
@@ -413,6 +344,9 @@ async fn live(sides: &[Side; 2], terms: Terms, steps: &[Step]) {
         (sides[1].submit(terms).await, life),
     ];
     for step in steps {
+        for side in sides {
+            side.at_replica.store(step.at_replica, Ordering::Relaxed);
+        }
         let time = if let Act::Pass { seconds } = step.act {
             seconds
         } else {
