@@ -402,7 +402,7 @@ async fn an_unknown_member_is_told_in_part_1_of_the_contract_and_refused_in_part
         }
         for list in ["claims", "endings", "chunks"]
             .iter()
-            .filter(|list| body[**list].is_array())
+            .filter(|list| body[**list][0].is_object())
         {
             let mut body = scene.understood(&operation);
             body[*list][0]["misspelt"] = json!(1);
