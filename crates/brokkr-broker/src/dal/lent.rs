@@ -201,10 +201,10 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_does_not_answer_in_time_is_taken_for_broken() {
         let silent = std::future::pending::<Result<(), sqlx::Error>>();
-        let answer = in_time(Duration::from_secs(12), silent).await.unwrap_err();
+        let answer = in_time(Duration::ZERO, silent).await.unwrap_err();
         assert!(leads_nowhere(&answer), "{answer:?}");
     }
 }
