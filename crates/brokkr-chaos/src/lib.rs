@@ -2,7 +2,7 @@
 //!
 //! A throwaway PostgreSQL, several brokers and several agents work through thousands of orders while they are killed, stopped
 //! and cut off from each other at random. Every command writes to one file that it began and that it ended. At the end all is
-//! healed, the queue runs empty, and the [`reconcile`] module compares what was accepted, what ran, and what the broker says.
+//! healed, the queue runs empty, and `reconcile` compares what was accepted, what ran, and what the broker says.
 //!
 //! The faults and the orders follow from the seed; how they meet follows from the machine.
 

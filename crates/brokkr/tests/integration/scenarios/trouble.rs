@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::cluster::Scene;
 
 async fn fails_early(scene: &Scene, file: &str) -> Value {
-    let order = scene.submit(file, &["--max-retries", "0", "--infrastructure-retries", "0"]).await;
+    let order = scene
+        .submit(file, &["--max-retries", "0", "--infrastructure-retries", "0"])
+        .await;
     let entry = scene.ended(&order, 1).await;
     assert_eq!(scene.pods().await.len(), 0, "the pods are gone: {entry}");
     entry
