@@ -144,7 +144,8 @@ async fn a_server_without_a_free_connection_refuses_until_there_is_one() {
     );
     let cluster = Cluster::start().unwrap();
     cluster.crash().unwrap();
-    cluster.set("max_connections = 8").unwrap();
+    // Enough for the broker, the watcher and whoever counts in the end, each with all that they may open.
+    cluster.set("max_connections = 12").unwrap();
     cluster.start_again().unwrap();
     let mut scene = Scene::start(cluster.url()).await;
     scene.accepted().await;
