@@ -77,7 +77,7 @@ pub struct Release {
     /// The agent that holds it.
     pub agent_id: Uuid,
     /// The attempt that it gives up.
-    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[schema(minimum = 1, maximum = 9007199254740991_i64)]
     #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
     /// Why, for the record.

@@ -96,7 +96,7 @@ pub struct Complete {
     pub retryable: Option<bool>,
     /// The attempt that ended. A report for another attempt than the current one is refused with `stale_attempt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[schema(minimum = 1, maximum = 9007199254740991_i64)]
     #[serde(deserialize_with = "whole::optional")]
     pub attempt: Option<i64>,
     /// Why it failed.
@@ -159,7 +159,7 @@ pub struct EndingItem {
     /// The work order.
     pub id: Uuid,
     /// The attempt that ended.
-    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[schema(minimum = 1, maximum = 9007199254740991_i64)]
     #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
     /// Whether the work was done.

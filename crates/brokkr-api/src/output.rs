@@ -52,7 +52,7 @@ pub struct OutputChunk {
     /// The work order.
     pub id: Uuid,
     /// The attempt.
-    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[schema(minimum = 1, maximum = 9007199254740991_i64)]
     #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
     /// Bytes of the attempt's output before this chunk.
@@ -100,7 +100,7 @@ pub struct OutputAppendedItem {
 pub struct OutputQuery {
     /// Only this attempt. Without it: the latest one, and in the live stream also those that follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[param(minimum = 1, maximum = 4294967295_i64)]
+    #[param(minimum = 1, maximum = 9007199254740991_i64)]
     pub attempt: Option<i64>,
     /// Bytes of the attempt's output to leave out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,7 +35,7 @@ pub struct HeldClaim {
     /// The work order.
     pub id: Uuid,
     /// The attempt.
-    #[schema(minimum = 1, maximum = 4294967295_i64)]
+    #[schema(minimum = 1, maximum = 9007199254740991_i64)]
     #[serde(deserialize_with = "whole::number")]
     pub attempt: i64,
 }

@@ -102,8 +102,10 @@ impl Broker {
     /// Submits examples, for that agent.
     pub(super) fn submit(&self, examples: &[&str]) -> anyhow::Result<()> {
         for example in examples {
-            let mut submit = self.command(&["submit", "-l", "local", "-f"]);
-            submit.arg(root().join(format!("examples/{example}.yaml")));
+            let mut submit = self.command(&["submit", "-l", "local"]);
+            submit
+                .arg("-f")
+                .arg(root().join(format!("examples/{example}.yaml")));
             succeed(&mut submit)?;
         }
         Ok(())
