@@ -78,5 +78,9 @@ fn session(schemathesis: &Path, arguments: &Arguments, broker: &Broker, agent: &
     command.args(["--seed", &arguments.seed.to_string()]);
     command.args(["--max-examples", &arguments.examples.to_string()]);
     command.env("BROKKR_AGENT", &agent.id);
+    command.env(
+        "HYPOTHESIS_STORAGE_DIRECTORY",
+        root().join("target/schemathesis/hypothesis"),
+    );
     command
 }
