@@ -214,6 +214,11 @@ impl Claimer {
                 continue;
             }
             match self.workshop.work_of(&claim).await {
+                // Its own attempt may run elsewhere, so the outcome of an earlier one must not end it.
+                Ok(Some(attempt)) if holder == Holder::Another && attempt != claim.id.attempt => warn!(
+                    work_order.id = %claim.id.order, attempt = claim.id.attempt,
+                    "another process of this agent held a claim of which only an earlier attempt is here, it will be found lost"
+                ),
                 Ok(Some(attempt)) => {
                     // How much of the lease is left is not known, so the keeper renews it at once.
                     let third = crate::lease::lease(&claim, self.workshop.lease_seconds) / 3;
