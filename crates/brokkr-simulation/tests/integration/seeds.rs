@@ -38,3 +38,10 @@ fn a_seed_tells_the_same_story_every_time() {
 fn another_seed_tells_another_story() {
     assert_ne!(one(1_000).story, one(1_001).story);
 }
+
+/// Two processes of one agent on two hosts: the newer one ended what the older one was running with the outcome of an earlier
+/// attempt that it found.
+#[test]
+fn a_seed_that_once_broke_a_promise_keeps_them_all() {
+    assert_eq!(one(4_235).violations, Vec::<String>::new());
+}
