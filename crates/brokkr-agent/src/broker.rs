@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use brokkr_api::{
-    AppendOutput, ClaimRequest, ClaimedWorkOrder, EndingItem, EndingsRequest, Heartbeat, HeldClaim,
-    OutputChunk, Problem, Release, Renewals, RenewalsRequest,
+    AgentReport, AppendOutput, ClaimRequest, ClaimedWorkOrder, EndingItem, EndingsRequest, Heartbeat,
+    HeldClaim, OutputChunk, Problem, Release, Renewals, RenewalsRequest,
 };
 use brokkr_client::{Client, ClientError};
 use uuid::Uuid;
@@ -106,12 +106,14 @@ impl Broker {
         claims: Vec<HeldClaim>,
         lease_seconds: i64,
         state: Option<&str>,
+        report: Option<AgentReport>,
     ) -> Result<Renewals, CallError> {
         let request = RenewalsRequest {
             instance_id: self.instance_id.clone(),
             lease_seconds: Some(lease_seconds),
             claims,
             state: state.map(str::to_owned),
+            report,
         };
         Ok(self.client.renew(self.agent, &request).await?)
     }
@@ -139,7 +141,7 @@ impl Broker {
                 attempt: claim.id.attempt,
             })
             .collect();
-        let answer = self.renew(claims, lease_seconds, None).await?;
+        let answer = self.renew(claims, lease_seconds, None, None).await?;
         Ok(answer
             .renewed
             .iter()

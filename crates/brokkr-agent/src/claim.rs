@@ -12,6 +12,7 @@ use crate::attempt::{AttemptId, Claim};
 use crate::availability::Unavailable;
 use crate::backoff::Backoff;
 use crate::broker::{CallError, Holder};
+use crate::condition::Condition;
 use crate::schedule::{Chance, Schedule, Situation};
 use crate::work::{Start, Workshop};
 
@@ -35,8 +36,8 @@ pub(crate) struct Claimer {
     pub(crate) workshop: Arc<Workshop>,
     pub(crate) schedule: Schedule,
     pub(crate) wait_seconds: i64,
-    /// Told to the broker, for people.
-    pub(crate) state: watch::Sender<String>,
+    /// Told to the broker.
+    pub(crate) condition: watch::Sender<Condition>,
     /// The types that the agent can and may do.
     pub(crate) work_types: Vec<String>,
     /// Those that cannot be done now.
@@ -155,12 +156,18 @@ impl Claimer {
             work_types: self.work_types.clone(),
             unavailable: self.unavailable.borrow_and_update().clone(),
         });
-        let told = self.state.send_if_modified(|state| {
-            let changed = *state != chance.state;
-            state.clone_from(&chance.state);
-            changed
+        let found = Condition {
+            state: chance.state.clone(),
+            report: chance.report.clone(),
+        };
+        let mut changed = false;
+        self.condition.send_if_modified(|condition| {
+            changed = condition.state != found.state;
+            let told = *condition != found;
+            *condition = found;
+            told
         });
-        if told {
+        if changed {
             info!(state = chance.state, "what the agent claims has changed");
         }
         chance

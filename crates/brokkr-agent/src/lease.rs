@@ -17,12 +17,15 @@ use crate::alive::Pulse;
 use crate::attempt::{AttemptId, Claim};
 use crate::backoff::Backoff;
 use crate::broker::{Broker, CallError};
+use crate::condition::Condition;
 use crate::stop::{StopHandle, StopReason, StopSignal};
 
 /// How often the broker hears of an agent that holds nothing.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// The most claims of one request.
 const RENEWALS_MAX: usize = 1000;
+/// What a broker answers that does not know a member of the request.
+const NOT_UNDERSTOOD: &str = "invalid_body";
 /// The longest that one renewal may take.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -267,8 +270,10 @@ pub(crate) struct LeaseKeeper {
     pub(crate) held: Arc<Held>,
     pub(crate) lease_seconds: i64,
     pub(crate) backoff: Backoff,
-    /// Told to the broker, for people.
-    pub(crate) state: watch::Receiver<String>,
+    /// Told to the broker.
+    pub(crate) condition: watch::Receiver<Condition>,
+    /// Whether the broker takes reports: not any more once it has refused one.
+    pub(crate) reports: bool,
     pub(crate) pulse: Pulse,
 }
 
@@ -294,7 +299,7 @@ impl LeaseKeeper {
             tokio::select! {
                 () = sleep_until(due_at) => {}
                 Ok(()) = changed.changed() => continue,
-                Ok(()) = self.state.changed() => {}
+                Ok(()) = self.condition.changed() => {}
             }
             match self.renew_once().await {
                 Ok(()) => {
@@ -314,16 +319,26 @@ impl LeaseKeeper {
     /// One request for everything. No error is given when it took too long.
     async fn renew_once(&mut self) -> Result<(), Option<CallError>> {
         let since = Instant::now();
-        let state = self.state.borrow_and_update().clone();
-        let request = self
-            .broker
-            .renew(self.held.to_renew(), self.lease_seconds, Some(&state));
+        let condition = self.condition.borrow_and_update().clone();
+        let report = condition.report(self.held.count()).filter(|_| self.reports);
+        let reported = report.is_some();
+        let request = self.broker.renew(
+            self.held.to_renew(),
+            self.lease_seconds,
+            Some(&condition.state),
+            report,
+        );
         let answer = timeout(self.limit(), request).await;
-        self.pulse.beat(&state, matches!(answer, Ok(Ok(_))));
+        self.pulse.beat(&condition.state, matches!(answer, Ok(Ok(_))));
         match answer {
             Ok(Ok(answer)) => {
                 self.held.note(since, &answer);
                 Ok(())
+            }
+            Ok(Err(error)) if reported && error.code() == NOT_UNDERSTOOD => {
+                info!("the broker is older than the agent and takes no reports, so it is sent none");
+                self.reports = false;
+                Err(None)
             }
             Ok(Err(error)) => {
                 warn!(%error, "could not renew leases");

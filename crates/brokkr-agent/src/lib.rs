@@ -12,6 +12,7 @@ mod backoff;
 mod broker;
 mod claim;
 pub mod clock;
+mod condition;
 mod config;
 pub mod document;
 mod durable;

@@ -21,6 +21,7 @@ use crate::availability::Availability;
 use crate::backoff::Backoff;
 use crate::broker::{Broker, CallError};
 use crate::claim::Claimer;
+use crate::condition::Condition;
 use crate::config::AgentConfig;
 use crate::durable;
 use crate::execute::command::{CommandConfig, CommandExecutor};
@@ -32,7 +33,7 @@ use crate::lease::{Held, LeaseKeeper};
 use crate::output::OutputSender;
 use crate::probe::ClusterProbe;
 use crate::report::{self, ReportSender, Reporter};
-use crate::schedule::{AlwaysOpen, Openings, RUNNING, Schedule};
+use crate::schedule::{AlwaysOpen, Openings, Schedule};
 use crate::shutdown::Shutdown;
 use crate::stop::StopReason;
 use crate::work::Workshop;
@@ -219,13 +220,14 @@ impl Agent {
         let (reporter, reports, ended) = self.reporting(&broker)?;
         let (outputs, output_sender) = OutputSender::new(Arc::clone(&broker), config.jitter_seed ^ 2);
         let held = Held::new();
-        let (state, state_seen) = watch::channel(RUNNING.to_owned());
+        let (condition, condition_seen) = watch::channel(Condition::new());
         let keeper = LeaseKeeper {
             broker: Arc::clone(&broker),
             held: Arc::clone(&held),
             lease_seconds: config.lease_seconds,
             backoff: Backoff::new(config.jitter_seed ^ 3, RENEW_AGAIN_FIRST, RENEW_AGAIN_LONGEST),
-            state: state_seen,
+            condition: condition_seen,
+            reports: true,
             pulse,
         };
         let abandoned = CancellationToken::new();
@@ -248,11 +250,11 @@ impl Agent {
         senders.spawn(reports.run());
         self.probe(&workshop.broker)
             .map(|probe| senders.spawn(probe.run()));
-        let claimer = self.claimer(workshop, ended, state.clone(), &mut senders);
+        let claimer = self.claimer(workshop, ended, condition.clone(), &mut senders);
         let usurped = tokio::select! {
             error = keeper.run() => Usurped::AtBroker(error),
             holder = self.guard_lost() => Usurped::AtGuard(holder),
-            result = self.claim_and_finish(claimer, &held, &state, &shutdown) => match result {
+            result = self.claim_and_finish(claimer, &held, &condition, &shutdown) => match result {
                 Ok(()) => return Ok(()),
                 Err(error) => Usurped::AtBroker(error),
             },
@@ -302,7 +304,7 @@ impl Agent {
         &self,
         workshop: Arc<Workshop>,
         ended: HashSet<AttemptId>,
-        state: watch::Sender<String>,
+        condition: watch::Sender<Condition>,
         tasks: &mut JoinSet<()>,
     ) -> Claimer {
         let mut work_types = workshop.work_types();
@@ -326,7 +328,7 @@ impl Agent {
                 slots: self.config.slots.clamp(1, SLOTS_MAX),
                 look_again: self.config.look_again,
             },
-            state,
+            condition,
             work_types,
             unavailable,
             wait_seconds: self.config.wait_seconds,
@@ -340,11 +342,11 @@ impl Agent {
         &self,
         claimer: Claimer,
         held: &Held,
-        state: &watch::Sender<String>,
+        condition: &watch::Sender<Condition>,
         shutdown: &Shutdown,
     ) -> Result<(), CallError> {
         claimer.run().await?;
-        state.send_replace("draining".to_owned());
+        condition.send_modify(Condition::drain);
         info!(
             attempts = held.count(),
             "the agent claims no more and lets its work finish"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use brokkr_api::{AgentReport, HoldsBack, WorkTypeReport};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::availability::Unavailable;
@@ -12,6 +13,9 @@ use crate::policy::{ClusterPolicy, Window};
 
 /// The most characters that the broker takes of an agent's state.
 const STATE_CHARS_MAX: usize = 64;
+/// The most that the broker takes of a report.
+const UNAVAILABLE_CHARS_MAX: usize = 256;
+const WORK_TYPES_MAX: usize = 100;
 /// What the broker is told while nothing stands against claiming.
 pub(crate) const RUNNING: &str = "running";
 
@@ -89,6 +93,8 @@ pub(crate) struct Chance {
     pub(crate) holds: Duration,
     /// What the broker is told, for people.
     pub(crate) state: String,
+    /// The same for programs. Nothing before the executors were asked whether they can work.
+    pub(crate) report: Option<AgentReport>,
 }
 
 /// Decides what may be claimed.
@@ -105,9 +111,11 @@ impl Schedule {
     /// What may be claimed now.
     pub(crate) fn chance(&self, situation: &Situation) -> Chance {
         let now = self.clock.now();
-        let (closes, state) = match self.openings.window(now) {
+        let window = self.openings.window(now);
+        let report = self.report(situation, window);
+        let (closes, state) = match window {
             Window::Open { until } => (until, open_state(situation)),
-            Window::Closed { until } => return self.nothing(closed_state(until)),
+            Window::Closed { until } => return self.nothing(closed_state(until), report),
         };
         let free_of_type = |work_type: &String| {
             let held = situation.held.get(work_type).copied().unwrap_or(0);
@@ -123,7 +131,7 @@ impl Schedule {
             .filter(|(_, free)| 0 < *free)
             .unzip();
         let Some(narrowest) = free.into_iter().min() else {
-            return self.nothing(state);
+            return self.nothing(state, report);
         };
         let whole = work_types.len() == situation.work_types.len();
         let until_closed = closes.map_or(Duration::MAX, |closes| {
@@ -135,15 +143,54 @@ impl Schedule {
             work_types,
             holds: until_closed.min(if whole { Duration::MAX } else { self.look_again }),
             state,
+            report,
         }
     }
 
-    fn nothing(&self, state: String) -> Chance {
+    /// What the agent is able to do, as the broker is told.
+    fn report(&self, situation: &Situation, window: Window) -> Option<AgentReport> {
+        let unavailable = situation.unavailable.as_ref()?;
+        let number = |slots: usize| i64::try_from(slots).unwrap_or(i64::MAX);
+        let of_type = |work_type: &String| WorkTypeReport {
+            work_type: work_type.clone(),
+            slots: self
+                .openings
+                .slots(work_type)
+                .filter(|slots| *slots < self.slots)
+                .map(number),
+            unavailable: unavailable
+                .get(work_type)
+                .map(|reason| shortened(reason, UNAVAILABLE_CHARS_MAX)),
+        };
+        let (holds_back, opens) = match window {
+            Window::Open { .. } => (None, None),
+            Window::Closed { until } => (
+                Some(HoldsBack::WindowClosed),
+                Some(until).filter(|until| *until != DateTime::<Utc>::MAX_UTC),
+            ),
+        };
+        Some(AgentReport {
+            slots: number(self.slots),
+            running: 0,
+            work_types: situation
+                .work_types
+                .iter()
+                .take(WORK_TYPES_MAX)
+                .map(of_type)
+                .collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            window_opens_at: opens.map(Into::into),
+            holds_back,
+        })
+    }
+
+    fn nothing(&self, state: String, report: Option<AgentReport>) -> Chance {
         Chance {
             max: 0,
             work_types: Vec::new(),
             holds: self.look_again,
             state,
+            report,
         }
     }
 }
@@ -157,7 +204,10 @@ fn open_state(situation: &Situation) -> String {
         .iter()
         .flatten()
         .map(|(work_type, reason)| format!("; no {work_type}: {reason}"));
-    shortened(RUNNING.to_owned() + &reasons.collect::<String>())
+    shortened(
+        &(RUNNING.to_owned() + &reasons.collect::<String>()),
+        STATE_CHARS_MAX,
+    )
 }
 
 fn closed_state(until: DateTime<Utc>) -> String {
@@ -169,15 +219,15 @@ fn closed_state(until: DateTime<Utc>) -> String {
 }
 
 /// At most as long as the broker takes it, and printable.
-fn shortened(state: String) -> String {
-    let printable: String = state
+fn shortened(text: &str, chars_max: usize) -> String {
+    let printable: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if printable.chars().count() <= STATE_CHARS_MAX {
+    if printable.chars().count() <= chars_max {
         return printable;
     }
-    let kept: String = printable.chars().take(STATE_CHARS_MAX - 1).collect();
+    let kept: String = printable.chars().take(chars_max - 1).collect();
     kept + "…"
 }
 

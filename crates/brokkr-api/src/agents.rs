@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::texts::{AgentStatus, Label, Name};
+use crate::texts::{AgentStatus, Label, Name, WorkType};
 use crate::whole;
 use crate::{KnownFields, PakText, Time};
 
@@ -45,6 +45,77 @@ pub struct Agent {
     #[serde(default)]
     #[schema(required = true, example = "running")]
     pub state: Option<String>,
+    /// What its process says of itself, as it said last. Nothing when it never said anything.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub report: Option<AgentReport>,
+    /// When it said so.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub reported_at: Option<Time>,
+}
+
+/// What an agent says of itself: how much it can do at once, of what, and why it claims nothing.
+///
+/// What is unknown in it is ignored, so that a newer agent can report to an older broker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentReport {
+    /// How many attempts it runs at the same time, at most.
+    #[schema(minimum = 0, maximum = 100000, example = 4)]
+    #[serde(deserialize_with = "whole::number")]
+    pub slots: i64,
+    /// How many it runs now.
+    #[schema(minimum = 0, maximum = 100000, example = 1)]
+    #[serde(deserialize_with = "whole::number")]
+    pub running: i64,
+    /// The types of work that it does, at most 100.
+    #[schema(max_items = 100)]
+    pub work_types: Vec<WorkTypeReport>,
+    /// The version of its program: at most 64 printable characters.
+    #[schema(max_length = 64, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", example = "0.1.0")]
+    pub version: String,
+    /// When its maintenance window opens next, while that is closed. Nothing when none will.
+    #[serde(default)]
+    pub window_opens_at: Option<Time>,
+    /// Why it claims nothing, whatever there is.
+    #[serde(default)]
+    pub holds_back: Option<HoldsBack>,
+}
+
+/// What an agent says of one type of work that it does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkTypeReport {
+    /// The type.
+    #[schema(value_type = WorkType, example = "command")]
+    pub work_type: String,
+    /// How many attempts of this type run at the same time, where that is less than the agent's slots.
+    #[serde(default, deserialize_with = "whole::optional")]
+    #[schema(minimum = 0, maximum = 100000)]
+    pub slots: Option<i64>,
+    /// Why it cannot do this type now, in its own words: at most 256 printable characters.
+    #[serde(default)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$")]
+    pub unavailable: Option<String>,
+}
+
+/// Why an agent claims nothing, whatever there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldsBack {
+    /// Its maintenance window is closed.
+    WindowClosed,
+    /// It is about to stop, and lets its work finish.
+    Draining,
+}
+
+impl HoldsBack {
+    /// As it is written on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HoldsBack::WindowClosed => "window_closed",
+            HoldsBack::Draining => "draining",
+        }
+    }
 }
 
 impl Agent {

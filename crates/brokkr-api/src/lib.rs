@@ -26,8 +26,8 @@ mod whole;
 mod work_orders;
 
 pub use agents::{
-    AddAnnotation, AddLabel, Agent, AgentAnnotation, AgentCreated, AgentLabel, CreateAgent, Heartbeat,
-    RotatedAgentPak, UpdateAgent,
+    AddAnnotation, AddLabel, Agent, AgentAnnotation, AgentCreated, AgentLabel, AgentReport, CreateAgent,
+    Heartbeat, HoldsBack, RotatedAgentPak, UpdateAgent, WorkTypeReport,
 };
 pub use attempts::{Attempt, AttemptEnding};
 pub use auth::AuthAnswer;

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::texts::InstanceId;
-use crate::{Time, whole};
+use crate::{AgentReport, Time, whole};
 
 /// Renews the leases of everything that the agent holds, and counts as its heartbeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +26,9 @@ pub struct RenewalsRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 64, pattern = r"^[^\x00-\x1F\x7F-\x9F]*$", example = "running")]
     pub state: Option<String>,
+    /// What the process says of itself. Without it the broker keeps what it said before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<AgentReport>,
 }
 
 /// One claim that the agent believes to hold.

@@ -167,7 +167,9 @@ fn an_agent_and_an_attempt_have_all_their_keys() {
         "k8s_reachable": null,
         "k8s_api_latency_ms": null,
         "k8s_reported_at": null,
-        "state": null
+        "state": null,
+        "report": null,
+        "reported_at": null
       },
       {
         "attempt": 1,

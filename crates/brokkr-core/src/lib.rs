@@ -9,6 +9,7 @@ pub mod life;
 pub mod limits;
 pub mod names;
 pub mod pak;
+pub mod report;
 pub mod retry;
 pub mod routing;
 pub mod time;

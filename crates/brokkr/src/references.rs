@@ -152,6 +152,8 @@ mod tests {
             k8s_api_latency_ms: None,
             k8s_reported_at: None,
             state: None,
+            report: None,
+            reported_at: None,
         }
     }
 

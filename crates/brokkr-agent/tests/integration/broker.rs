@@ -42,6 +42,8 @@ pub(crate) struct World {
     /// Taken back from the agent.
     pub(crate) lost: Vec<AttemptId>,
     pub(crate) renewals_fail: bool,
+    /// It is an older one, to which reports are unknown.
+    pub(crate) knows_no_reports: bool,
     pub(crate) endings_fail: bool,
     pub(crate) superseded: bool,
     /// Bytes of output that are taken of one attempt.
@@ -272,6 +274,9 @@ async fn renew(State(broker): State<FakeBroker>, Json(request): Json<Value>) -> 
         }
         if world.superseded {
             return problem(StatusCode::CONFLICT, "superseded_instance");
+        }
+        if world.knows_no_reports && request.get("report").is_some() {
+            return problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body");
         }
         let claims = request["claims"].as_array().unwrap();
         let (held, lost): (Vec<_>, Vec<_>) =

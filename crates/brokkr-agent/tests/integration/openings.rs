@@ -6,7 +6,7 @@ use brokkr_agent::AgentConfig;
 use brokkr_agent::clock::Clock;
 use brokkr_agent::policy::ClusterPolicy;
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::agent::{Host, RunningAgent, eventually};
 use crate::broker::FakeBroker;
@@ -80,6 +80,81 @@ async fn nothing_is_claimed_before_the_window_opens_and_what_runs_goes_on_after_
 
     clock.set(NOON + 24 * 3600);
     broker.ending(second).await;
+}
+
+/// Waits until the agent has said this of itself, and answers it.
+async fn reported(broker: &FakeBroker, what: &str, look: impl Fn(&Value) -> bool) -> Value {
+    broker
+        .until(what, |world| {
+            let report = world.renewal_requests.last()?.get("report")?;
+            look(report).then(|| report.clone())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn the_broker_is_told_slots_types_and_what_is_in_the_way_of_each() {
+    let (host, broker, double) = (Host::new(), FakeBroker::start().await, Double::new("custom"));
+    double.set_unavailable(Some("nothing there"));
+    let policy = "slots: {custom: 1}";
+    let agent = start(&host, &broker, SetClock::at(NOON), policy, &double);
+    let report = reported(&broker, "a report", |_| true).await;
+    assert_eq!(
+        report["work_types"],
+        json!([
+            {"work_type": "command", "slots": null, "unavailable": null},
+            {"work_type": "custom", "slots": 1, "unavailable": "nothing there"},
+        ])
+    );
+    assert_eq!(
+        (&report["running"], &report["holds_back"]),
+        (&json!(0), &Value::Null)
+    );
+    assert!(report["slots"].as_i64() > Some(1) && report["version"].is_string());
+
+    broker.submit("{shell: 'sleep 600'}");
+    reported(&broker, "that something runs", |report| report["running"] == 1).await;
+    agent.trigger.escalate();
+    reported(&broker, "that it is about to stop", |report| {
+        report["holds_back"] == "draining"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_broker_is_told_when_a_closed_window_opens() {
+    let (host, broker, double) = (Host::new(), FakeBroker::start().await, Double::new("custom"));
+    let clock = SetClock::at(NOON - 60);
+    let _agent = start(&host, &broker, clock.clone(), FROM_NOON_FOR_AN_HOUR, &double);
+    let closed = reported(&broker, "a closed window", |report| {
+        report["holds_back"] == "window_closed"
+    })
+    .await;
+    assert_eq!(closed["window_opens_at"], "2026-11-22T12:00:00.000000Z");
+    clock.set(NOON);
+    let open = reported(&broker, "an open window", |report| report["holds_back"].is_null()).await;
+    assert_eq!(open["window_opens_at"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_older_broker_that_takes_no_reports_gets_the_renewals_without_them() {
+    let (host, broker, double) = (Host::new(), FakeBroker::start().await, Double::new("custom"));
+    broker.change(|world| world.knows_no_reports = true);
+    let id = broker.submit("{shell: 'sleep 600'}");
+    let _agent = start(&host, &broker, SetClock::at(NOON), "{}", &double);
+    broker
+        .until("renewals without a report", |world| {
+            let renewed = |request: &&Value| {
+                request.get("report").is_none() && request["claims"][0]["id"] == json!(id.order)
+            };
+            (world.renewal_requests.iter().filter(renewed).count() >= 2).then_some(())
+        })
+        .await;
+    let refused = broker.see(|world| {
+        let reporting = |request: &&Value| request.get("report").is_some();
+        world.renewal_requests.iter().filter(reporting).count()
+    });
+    assert_eq!(refused, 1, "it is tried once");
 }
 
 #[tokio::test]

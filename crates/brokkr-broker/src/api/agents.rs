@@ -61,6 +61,8 @@ impl From<Agent> for brokkr_api::Agent {
             k8s_api_latency_ms: agent.k8s_api_latency_ms,
             k8s_reported_at: agent.k8s_reported_at.on_wire(),
             state: agent.state,
+            reported_at: agent.report.as_ref().map(|(_, at)| *at).on_wire(),
+            report: agent.report.map(|(report, _)| report.on_wire()),
         }
     }
 }

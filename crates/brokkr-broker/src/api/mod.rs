@@ -18,6 +18,7 @@ mod warnings;
 
 mod agent_annotations;
 mod agent_labels;
+mod agent_report;
 mod agents;
 mod attempts;
 mod auth;

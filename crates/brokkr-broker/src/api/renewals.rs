@@ -10,6 +10,7 @@ use brokkr_core::ids::WorkOrderId;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::agent_report::agent_report;
 use super::claims::{instance_id, lease_seconds};
 use super::extract::{Json, OwnAgent};
 use super::on_wire::OnWire as _;
@@ -117,6 +118,7 @@ fn request(body: RenewalsRequest) -> Result<RenewalRequest, Problem> {
             .map(claim)
             .collect::<Result<_, Problem>>()?,
         state: body.state.map(state).transpose()?,
+        report: body.report.map(agent_report).transpose()?,
     })
 }
 

@@ -202,6 +202,7 @@ impl App {
             k8s_reachable,
             k8s_api_latency_ms,
             state: None,
+            report: None,
         };
         if agents::heartbeats(&mut tx, &[heartbeat]).await? == 0 {
             return Err(AgentError::Absent);

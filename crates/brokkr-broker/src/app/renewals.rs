@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::limits::LeaseSeconds;
+use brokkr_core::report::AgentReport;
 use brokkr_core::time::Timestamp;
 
 use super::App;
@@ -27,6 +28,8 @@ pub struct RenewalRequest {
     pub claims: Vec<(WorkOrderId, Attempt)>,
     /// What the process says it is doing.
     pub state: Option<String>,
+    /// What the process says of itself.
+    pub report: Option<AgentReport>,
 }
 
 /// What became of each claim.
@@ -154,6 +157,7 @@ impl Renewing {
             k8s_reachable: None,
             k8s_api_latency_ms: None,
             state: self.request.state.clone(),
+            report: self.request.report.clone(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Agents: who may claim work.
 
 pub(super) mod instances;
+mod report;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,6 +9,7 @@ use std::str::FromStr;
 
 use brokkr_core::ids::{AgentId, GeneratorId};
 use brokkr_core::names::{AgentName, ClusterName};
+use brokkr_core::report::AgentReport;
 use brokkr_core::retry::UnknownWord;
 use brokkr_core::routing::Route;
 use brokkr_core::time::Timestamp;
@@ -71,7 +73,7 @@ statements! {
             AND deleted_at IS NULL",
     );
 
-    /// A heartbeat without a report keeps the last one.
+    /// A heartbeat without a report keeps the last one. Every report of an agent tells its slots.
     static HEARTBEATS = Sql::batch(
         "agents.heartbeats",
         "WITH input AS MATERIALIZED ({input})
@@ -82,7 +84,14 @@ statements! {
                 k8s_reported_at = CASE WHEN input.reachable IS NULL AND input.latency_ms IS NULL
                                        THEN agents.k8s_reported_at
                                        ELSE input.at END,
-                state = COALESCE(input.state, agents.state)
+                state = COALESCE(input.state, agents.state),
+                slots = COALESCE(input.slots, agents.slots),
+                running = COALESCE(input.running, agents.running),
+                work_types = COALESCE(input.work_types, agents.work_types),
+                version = COALESCE(input.version, agents.version),
+                window_opens_at = CASE WHEN input.slots IS NULL THEN agents.window_opens_at ELSE input.window_opens_at END,
+                holds_back = CASE WHEN input.slots IS NULL THEN agents.holds_back ELSE input.holds_back END,
+                reported_at = CASE WHEN input.slots IS NULL THEN agents.reported_at ELSE input.at END
            FROM input
           WHERE agents.id = input.id
             AND agents.deleted_at IS NULL",
@@ -92,6 +101,12 @@ statements! {
             ("reachable", Kind::Bool),
             ("latency_ms", Kind::BigInt),
             ("state", Kind::Text),
+            ("slots", Kind::BigInt),
+            ("running", Kind::BigInt),
+            ("work_types", Kind::Text),
+            ("version", Kind::Text),
+            ("window_opens_at", Kind::BigInt),
+            ("holds_back", Kind::Text),
         ],
     );
 
@@ -210,6 +225,8 @@ pub struct Agent {
     pub instance_since: Option<Timestamp>,
     /// What that process says it is doing.
     pub state: Option<String>,
+    /// What that process says of itself, and when it did.
+    pub report: Option<(AgentReport, Timestamp)>,
 }
 
 impl TryFrom<&Row> for Agent {
@@ -231,6 +248,7 @@ impl TryFrom<&Row> for Agent {
             instance_id: row.get("instance_id")?,
             instance_since: row.get("instance_since")?,
             state: row.get("state")?,
+            report: report::read(row)?,
         })
     }
 }
@@ -272,6 +290,8 @@ pub struct Heartbeat {
     pub k8s_api_latency_ms: Option<i64>,
     /// What the process is doing, if it says so.
     pub state: Option<String>,
+    /// What the process says of itself, if it does.
+    pub report: Option<AgentReport>,
 }
 
 /// Creates an agent.
@@ -382,13 +402,15 @@ pub async fn heartbeats(tx: &mut Tx, heartbeats: &[Heartbeat]) -> Result<u64, Da
     let rows: Rows = in_order
         .into_iter()
         .map(|heartbeat| {
-            params![
+            let mut values = params![
                 heartbeat.agent,
                 heartbeat.at,
                 heartbeat.k8s_reachable,
                 heartbeat.k8s_api_latency_ms,
                 heartbeat.state.as_ref()
-            ]
+            ];
+            values.extend(report::values(heartbeat.report.as_ref()));
+            values
         })
         .collect();
     if rows.is_empty() {

@@ -73,6 +73,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0007_retries.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_retries.sql"),
     },
+    Script {
+        version: 9,
+        description: "agent reports",
+        postgres: include_str!("../../migrations/postgres/0009_agent_reports.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0009_agent_reports.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

@@ -160,6 +160,7 @@ impl Order<'_> {
                     lease_seconds,
                     claims: vec![(id, attempt)],
                     state: None,
+                    report: None,
                 };
                 app.renew(agent, request).await.unwrap().renewed.len() == 1
             }

@@ -114,7 +114,7 @@ impl TestAgent {
             instance_id: self.instance_id.clone(),
             lease_seconds: Some(lease_seconds()),
             claims,
-            state: None,
+            ..RenewalsRequest::default()
         };
         self.client.renew(self.id, &request).await
     }

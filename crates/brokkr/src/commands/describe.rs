@@ -1,13 +1,13 @@
 //! `brokkr describe`.
 
-use brokkr_api::{Agent, Delivery, WorkOrder, WorkOrderLog};
+use brokkr_api::{Agent, AgentReport, Delivery, HoldsBack, WorkOrder, WorkOrderLog};
 use brokkr_client::Client;
 use clap::Subcommand;
 use uuid::Uuid;
 
 use crate::connection::ConnectionArgs;
 use crate::exit::Exit;
-use crate::output::agents::kubernetes;
+use crate::output::agents::{kubernetes, slots, work_types};
 use crate::output::colour::{Stream, paint};
 use crate::output::details::Details;
 use crate::output::{Around, age, orders, print, table_of};
@@ -149,6 +149,24 @@ fn ending(details: Details, entry: &WorkOrderLog, around: &Around) -> Details {
         .maybe("Result", entry.result.as_ref())
 }
 
+/// What an agent says of itself.
+fn reported(details: Details, report: &AgentReport) -> Details {
+    let unavailable = report.work_types.iter().filter_map(|report| {
+        let reason = report.unavailable.as_ref()?;
+        Some(format!("{}: {reason}", report.work_type))
+    });
+    let window = report
+        .window_opens_at
+        .map(|opens| format!("closed until {opens}"));
+    details
+        .field("Running", slots(report))
+        .field("Types", work_types(report))
+        .field("Not now", unavailable.collect::<Vec<_>>().join("; "))
+        .maybe("Holds back", report.holds_back.map(HoldsBack::as_str))
+        .maybe("Window", window)
+        .field("Version", &report.version)
+}
+
 async fn describe_agent(client: &Client, name: &str) -> anyhow::Result<()> {
     let agent = references::agent(client, name).await?;
     let labels = client.agent_labels(agent.id).await?;
@@ -181,6 +199,9 @@ async fn describe_agent(client: &Client, name: &str) -> anyhow::Result<()> {
             agent.last_heartbeat.map_or_else(|| "never".to_owned(), at),
         )
         .maybe("State", agent.state.as_deref());
+    if let (Some(report), Some(reported_at)) = (&agent.report, agent.reported_at) {
+        details = reported(details, report).field("Reported", at(reported_at));
+    }
     if let (Some(found), Some(reported_at)) = (kubernetes(&agent), agent.k8s_reported_at) {
         details = details.field(
             "Kubernetes",

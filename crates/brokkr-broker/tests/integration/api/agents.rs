@@ -49,6 +49,8 @@ async fn a_new_agent_is_inactive_and_its_key_is_shown_once(
         "k8s_api_latency_ms",
         "k8s_reported_at",
         "state",
+        "report",
+        "reported_at",
     ] {
         assert_eq!(agent.get(nullable), Some(&Value::Null), "{nullable}");
     }

@@ -350,7 +350,7 @@ const AGENT: &[&str] = &[
     "k8s_api_latency_ms",
     "k8s_reported_at",
 ];
-const AGENT_OURS: &[&str] = &["state"];
+const AGENT_OURS: &[&str] = &["state", "report", "reported_at"];
 
 fn has_exactly(value: &Value, members: &[&[&str]]) {
     let found: BTreeSet<_> = value.as_object().unwrap().keys().map(String::as_str).collect();

@@ -1,5 +1,7 @@
 //! How agents keep what they hold.
 
+mod reports;
+
 use std::time::Duration;
 
 use brokkr_api::{AttemptEnding, Cancel, RenewalsRequest, UpdateAgent, WorkOrder, WorkOrderStatus};
@@ -15,6 +17,7 @@ use uuid::Uuid;
 use super::call::{post, refusal, refused};
 use super::endings::claimed;
 use super::refusals::code;
+use reports::report;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -373,6 +376,12 @@ async fn a_thousand_claims_are_kept_by_one_renewal_and_not_one_more(
 #[case(json!({"instance_id": null}), 422, "invalid_body")]
 #[case(json!({"state": "x".repeat(65)}), 400, "invalid_renewal")]
 #[case(json!({"state": "\u{0}"}), 400, "invalid_renewal")]
+#[case(json!({"report": {"slots": -1, "running": 0, "work_types": [], "version": ""}}), 400, "invalid_renewal")]
+#[case(json!({"report": {"slots": 1, "running": 100_001, "work_types": [], "version": ""}}), 400, "invalid_renewal")]
+#[case(json!({"report": {"slots": 1, "running": 0, "work_types": [], "version": "\u{7}"}}), 400, "invalid_renewal")]
+#[case(json!({"report": {"slots": 1, "running": 0, "work_types": [{"work_type": ""}], "version": ""}}), 400, "invalid_renewal")]
+#[case(json!({"report": {"slots": 1, "running": 0, "work_types": [{"work_type": "t", "unavailable": "\n"}], "version": ""}}), 400, "invalid_renewal")]
+#[case(json!({"report": {"slots": 1, "running": 0, "work_types": [], "version": "", "window_opens_at": "1969-01-01T00:00:00Z"}}), 400, "invalid_renewal")]
 #[case(json!({"claims": [{"id": Uuid::nil(), "attempt": 0}]}), 400, "invalid_renewal")]
 #[case(json!({"claims": [{"id": Uuid::nil(), "attempt": -1}]}), 400, "invalid_renewal")]
 #[case(json!({"claims": [{"id": Uuid::nil(), "attempt": 9_007_199_254_740_992_i64}]}), 400, "invalid_renewal")]
@@ -411,11 +420,16 @@ async fn what_the_process_says_of_itself_is_taken_with_the_renewal(
         lease_seconds: None,
         claims: Vec::new(),
         state: Some("draining".to_owned()),
+        report: Some(report()),
     };
     agent.client.renew(agent.id, &request).await.unwrap();
     let shown = broker.admin().agent(agent.id).await.unwrap();
     assert!(shown.last_heartbeat.is_some());
     assert_eq!(shown.state.as_deref(), Some("draining"));
+    assert_eq!(
+        (shown.report, shown.reported_at),
+        (Some(report()), shown.last_heartbeat)
+    );
 }
 
 #[rstest]

@@ -209,6 +209,7 @@ fn heartbeat(number: u128, seconds: u64) -> Heartbeat {
         k8s_reachable: None,
         k8s_api_latency_ms: None,
         state: None,
+        report: None,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use brokkr_api::{AppendOutput, Cancel, Heartbeat, OutputChunk, PakText, Time, WorkOrder};
+use brokkr_api::{
+    AgentReport, AppendOutput, Cancel, Heartbeat, OutputChunk, PakText, RenewalsRequest, Time, WorkOrder,
+    WorkTypeReport,
+};
 use brokkr_broker::config::Limits;
 use brokkr_broker::dal::audit;
 use brokkr_testkit::{Answer, Backend, TestAgent, TestBroker};
@@ -73,6 +76,13 @@ impl Scene {
             .await
             .unwrap();
         agent.client.heartbeat(agent.id, &all_is_well()).await.unwrap();
+        // What is sent later says the same and changes nothing.
+        let renewal = RenewalsRequest {
+            instance_id: "process-1".to_owned(),
+            report: Some(reported()),
+            ..RenewalsRequest::default()
+        };
+        agent.client.renew(agent.id, &renewal).await.unwrap();
         admin.add_agent_label(agent.id, "there").await.unwrap();
         admin
             .add_agent_annotation(agent.id, "there", "too")
@@ -179,7 +189,10 @@ impl Scene {
             "POST /api/v1/agents/{id}/annotations" => json!({"agent_id": UNKNOWN, "key": "k", "value": "v"}),
             "POST /api/v1/agents/{id}/claims" => json!({"instance_id": "process-1"}),
             "POST /api/v1/agents/{id}/renewals" => {
-                json!({"instance_id": "process-1", "claims": [{"id": UNKNOWN, "attempt": 1}]})
+                json!({
+                    "instance_id": "process-1", "claims": [{"id": UNKNOWN, "attempt": 1}],
+                    "report": reported(),
+                })
             }
             "POST /api/v1/agents/{id}/endings" => {
                 json!({"endings": [{"id": UNKNOWN, "attempt": 1, "success": true}]})
@@ -191,7 +204,7 @@ impl Scene {
             "POST /api/v1/paks" => {
                 json!({"name": "new", "role": "viewer", "expires_at": "2001-01-01T00:00:00Z"})
             }
-            "POST /api/v1/work-orders" => order,
+            "POST /api/v1/work-orders" | "POST /api/v1/work-orders/preview" => order,
             "POST /api/v1/work-orders/batch" => json!({"work_orders": [order]}),
             "POST /api/v1/work-orders/{id}/claim" => json!({"agent_id": self.agent.id}),
             "POST /api/v1/work-orders/{id}/complete" => json!({"success": true}),
@@ -266,6 +279,19 @@ fn all_is_well() -> Heartbeat {
     Heartbeat {
         k8s_reachable: Some(true),
         k8s_api_latency_ms: Some(12),
+    }
+}
+
+/// What the agent says of itself.
+fn reported() -> AgentReport {
+    let work_type = WorkTypeReport {
+        work_type: "t".to_owned(),
+        ..WorkTypeReport::default()
+    };
+    AgentReport {
+        slots: 1,
+        work_types: vec![work_type],
+        ..AgentReport::default()
     }
 }
 

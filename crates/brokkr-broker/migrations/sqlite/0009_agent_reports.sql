@@ -1,0 +1,11 @@
+-- What an agent says of itself with its signs of life. All of it is absent until an agent says so.
+ALTER TABLE agents ADD COLUMN slots INTEGER CHECK (slots >= 0);
+ALTER TABLE agents ADD COLUMN running INTEGER CHECK (running >= 0);
+-- JSON: an array of {work_type, slots, unavailable}.
+ALTER TABLE agents ADD COLUMN work_types TEXT;
+ALTER TABLE agents ADD COLUMN version TEXT CHECK (length(version) <= 64);
+-- When its maintenance window opens next, while that is closed.
+ALTER TABLE agents ADD COLUMN window_opens_at INTEGER;
+-- Why it claims nothing, whatever there is.
+ALTER TABLE agents ADD COLUMN holds_back TEXT CHECK (holds_back IN ('window_closed', 'draining'));
+ALTER TABLE agents ADD COLUMN reported_at INTEGER;
