@@ -9,6 +9,7 @@ mod attempts;
 mod auth;
 mod claims;
 mod endings;
+mod explain;
 mod generators;
 mod known_fields;
 mod lists;
@@ -36,6 +37,7 @@ pub use endings::{
     Complete, Ending, EndingItem, EndingResult, EndingsAnswer, EndingsRequest, FailureClass, RETRY_SCHEDULED,
     RetryScheduled,
 };
+pub use explain::{Explanation, ExplanationReason, Preview, ReasonAgent};
 pub use generators::{CreateGenerator, Generator, GeneratorCreated, RotatedGeneratorPak, UpdateGenerator};
 pub use known_fields::KnownFields;
 pub use lists::{AgentByName, ListAgents, ListGenerators, ListLog, ListPaks, ListPending, ListWorkOrders};

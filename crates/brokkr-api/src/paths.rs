@@ -6,6 +6,8 @@ use uuid::Uuid;
 pub const WORK_ORDERS: &str = "/api/v1/work-orders";
 /// Submit many work orders.
 pub const WORK_ORDERS_BATCH: &str = "/api/v1/work-orders/batch";
+/// What would become of a work order, without submitting it.
+pub const WORK_ORDERS_PREVIEW: &str = "/api/v1/work-orders/preview";
 /// One work order.
 pub const WORK_ORDER: &str = "/api/v1/work-orders/{id}";
 /// Claim one known work order.
@@ -20,6 +22,8 @@ pub const WORK_ORDER_CANCEL: &str = "/api/v1/work-orders/{id}/cancel";
 pub const WORK_ORDER_RETRY: &str = "/api/v1/work-orders/{id}/retry";
 /// Who may run a work order.
 pub const WORK_ORDER_TARGETING: &str = "/api/v1/work-orders/{id}/targeting";
+/// Why a work order is where it is.
+pub const WORK_ORDER_EXPLAIN: &str = "/api/v1/work-orders/{id}/explain";
 /// The attempts of a work order.
 pub const WORK_ORDER_ATTEMPTS: &str = "/api/v1/work-orders/{id}/attempts";
 /// What the work printed.

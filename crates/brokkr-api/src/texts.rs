@@ -72,4 +72,10 @@ choices! {
     AgentStatus: "ACTIVE" | "INACTIVE";
     Stream: "stdout" | "stderr" | "system";
     RetryClass: "infrastructure" | "work" | "deadline";
+    ReasonCode: "scheduled" | "retry_pending" | "claimable" | "no_agents" | "no_matching_agent"
+        | "agent_deleted" | "agent_inactive" | "agent_never_seen" | "agent_not_seen" | "window_closed"
+        | "agent_draining" | "work_type_not_run" | "work_type_unavailable" | "no_free_slot"
+        | "agent_reports_nothing" | "more_agents" | "start_by" | "running" | "holder_not_seen"
+        | "lease_passed" | "deadline" | "cancel_requested" | "succeeded" | "failed" | "cancelled" | "lost"
+        | "expired";
 }

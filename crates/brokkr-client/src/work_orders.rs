@@ -1,8 +1,8 @@
 //! Work orders, their targeting and attempts, and the log.
 
 use brokkr_api::{
-    Attempt, BatchAnswer, BatchCreate, Cancel, CreateWorkOrder, ListLog, ListWorkOrders, RetriesAnswer,
-    RetriesRequest, SetTargeting, Targeting, WorkOrder, WorkOrderLog, paths,
+    Attempt, BatchAnswer, BatchCreate, Cancel, CreateWorkOrder, Explanation, ListLog, ListWorkOrders,
+    Preview, RetriesAnswer, RetriesRequest, SetTargeting, Targeting, WorkOrder, WorkOrderLog, paths,
 };
 use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
@@ -116,6 +116,23 @@ impl Client {
     pub async fn retry_work_orders(&self, retries: &RetriesRequest) -> Result<RetriesAnswer, ClientError> {
         let request = self.request(Method::POST, paths::WORK_ORDER_LOG_RETRIES);
         read(self.send(request.json(retries)).await?).await
+    }
+
+    /// Why a work order is where it is, and what would change that.
+    ///
+    /// # Errors
+    /// `work_order_not_found`.
+    pub async fn explain(&self, id: Uuid) -> Result<Explanation, ClientError> {
+        self.get(&paths::with_id(paths::WORK_ORDER_EXPLAIN, id)).await
+    }
+
+    /// Who could run a work order. It is checked as if it were submitted, and nothing is submitted.
+    ///
+    /// # Errors
+    /// Those of submitting it.
+    pub async fn preview_work_order(&self, order: &CreateWorkOrder) -> Result<Preview, ClientError> {
+        let request = self.request(Method::POST, paths::WORK_ORDERS_PREVIEW);
+        read(self.send(request.json(order)).await?).await
     }
 
     /// Who may run a work order.

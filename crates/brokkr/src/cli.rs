@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, annotate, bench, broker, cancel, completion, config, context, create, delete, describe, dev,
-    doctor, get, internal, label, login, logs, migrate, pause, retry, rotate_pak, submit, wait,
+    doctor, explain, get, internal, label, login, logs, migrate, pause, retry, rotate_pak, submit, wait,
 };
 use crate::exit::{self, EXIT_CODES, Exit};
 use crate::references;
@@ -18,7 +18,8 @@ Examples:
   brokkr dev                                     a broker and an agent to try things with
   brokkr submit -f hello.yaml -l local --follow  submit an order and see its output
   brokkr get orders                              the orders that wait or run
-  brokkr logs -f ID                              the output of an order, while it runs";
+  brokkr logs -f ID                              the output of an order, while it runs
+  brokkr explain ID                              why an order waits, runs or ended";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -43,6 +44,7 @@ enum Command {
     Submit(submit::Args),
     Get(get::Args),
     Describe(describe::Args),
+    Explain(explain::Args),
     Logs(logs::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
@@ -124,6 +126,7 @@ impl Command {
             Command::Submit(args) => submit::run(args).await,
             Command::Get(args) => get::run(args).await,
             Command::Describe(args) => describe::run(args).await,
+            Command::Explain(args) => explain::run(args).await,
             Command::Logs(args) => logs::run(args).await,
             Command::Wait(args) => wait::run(args).await,
             Command::Cancel(args) => cancel::run(args).await,

@@ -24,6 +24,7 @@ mod attempts;
 mod auth;
 mod claims;
 mod endings;
+mod explain;
 mod generators;
 mod health;
 mod output;

@@ -18,6 +18,7 @@ const WAITING_CLAIMS: &str = "brokkr_waiting_claims";
 const POOL_CONNECTIONS: &str = "brokkr_database_pool_connections";
 const POOL_MAX: &str = "brokkr_database_pool_connections_max";
 const STATEMENTS: &str = "brokkr_database_statements_total";
+const UNEXPLAINED: &str = "brokkr_explain_without_reason_total";
 const CLOCK_UNCERTAINTY: &str = "brokkr_database_clock_uncertainty_seconds";
 const TASK_RUNS: &str = "brokkr_task_runs_total";
 const TASK_CHANGED: &str = "brokkr_task_changed_total";
@@ -31,6 +32,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         LOST_LEASES,
         "Claims that were taken back because nobody renewed them.",
+    ),
+    (
+        UNEXPLAINED,
+        "Work orders for which no reason was found why they are where they are.",
     ),
     (STATEMENTS, "Statements sent to the database."),
     (TASK_RUNS, "Runs of background tasks by task and result."),
@@ -166,6 +171,11 @@ impl Metrics {
             .set(f64::from(open.saturating_sub(idle)));
         self.gauge(POOL_MAX, vec![Label::new("pool", pool)])
             .set(f64::from(max));
+    }
+
+    /// Counts an order for which no reason was found.
+    pub(crate) fn unexplained(&self) {
+        self.counter(UNEXPLAINED, vec![]).increment(1);
     }
 
     pub(crate) fn statements(&self, sent: u64) {

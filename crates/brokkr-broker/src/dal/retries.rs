@@ -1,6 +1,6 @@
 //! Orders that ended and were not repeated.
 
-use brokkr_core::ids::AgentId;
+use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::Ending;
 use brokkr_core::names::WorkType;
 use brokkr_core::time::Timestamp;
@@ -41,6 +41,15 @@ statements! {
         "retries.find",
         repeatable!("ended.*", "ORDER BY ended.completed_at, ended.id LIMIT $6"),
         &[("ending", Kind::Text)],
+    );
+
+    static OF = Sql::shared(
+        "retries.of",
+        "SELECT id FROM work_orders WHERE retry_of IS NOT NULL AND retry_of = $1
+          UNION
+         SELECT id FROM work_order_log WHERE retry_of IS NOT NULL AND retry_of = $1
+          ORDER BY id
+          LIMIT $2",
     );
 
     /// PostgreSQL needs a lock for a decision about rows that are not there. SQLite has one writer.
@@ -108,4 +117,13 @@ pub async fn find(tx: &mut Tx, filter: &RetryFilter, limit: u32) -> Result<Vec<L
     let mut values = filter.values();
     values.push(limit.into());
     log::entries(&tx.fetch_all(&FIND, values).await?)
+}
+
+/// At most `limit` orders that repeat this one, the oldest first.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn of(tx: &mut Tx, id: WorkOrderId, limit: u32) -> Result<Vec<WorkOrderId>, DalError> {
+    let rows = tx.fetch_all(&OF, params![id, limit]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }

@@ -1,5 +1,6 @@
-//! What the life of a work order promises, seen from outside the crate.
+//! What the life of a work order promises and how it is explained, seen from outside the crate.
 
+mod explain;
 mod fuzz;
 mod invariants;
 mod transition_table;

@@ -1,6 +1,7 @@
 //! `brokkr submit`.
 
 mod order;
+mod preview;
 
 use std::fs;
 use std::io::Read as _;
@@ -26,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   brokkr submit -f hello.yaml -l local                          any agent with the label local may run it
   brokkr submit -f hello.yaml --agent runner --follow           see its output; the exit code is the order's
+  brokkr submit -f hello.yaml -l prod --dry-run                 only tell who could run it
   brokkr submit -f a.yaml -f b.yaml -l prod --wait              two orders
   brokkr submit -f migrate.yaml -l prod --delivery at-most-once --deadline 10m --wait
   brokkr submit -f report.yaml -l prod --run-at +2h --start-by 3h
@@ -51,6 +53,10 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     order: OrderArgs,
+
+    /// Submit nothing: check the orders, and tell which agents could run them now and why others could not
+    #[arg(long, conflicts_with_all = ["wait", "follow", "idempotency_key"])]
+    dry_run: bool,
 
     /// Wait until the orders have ended; the exit code is theirs
     #[arg(long)]
@@ -83,6 +89,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     let Args {
         files,
         order,
+        dry_run,
         wait,
         follow,
         waiting,
@@ -94,17 +101,23 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     let client = connection.client()?;
     let agents = order.agents(&client).await?;
     let requests = order.requests(&documents, &agents, references::now())?;
+    if dry_run {
+        return preview::run(&client, &documents, &requests, output.output).await;
+    }
     let created = create(&client, &documents, &requests, order.idempotency_key.as_deref()).await?;
     let ids: Vec<Uuid> = created.iter().map(|order| order.id).collect();
     if follow {
         ids.iter().for_each(|id| eprintln!("order/{id} submitted"));
+        preview::warn_of_nobody(&client, &ids).await;
         let names = documents.iter().map(|document| document.file.clone());
         follow::orders(&client, &follow::named(ids.into_iter().zip(names)), &waiting).await
     } else if wait {
         ids.iter().for_each(|id| eprintln!("order/{id} submitted"));
+        preview::warn_of_nobody(&client, &ids).await;
         waiting::wait_for(&client, &ids, &waiting).await
     } else {
         announce(&created, output.output)?;
+        preview::warn_of_nobody(&client, &ids).await;
         Ok(Exit::Succeeded)
     }
 }

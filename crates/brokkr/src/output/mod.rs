@@ -5,6 +5,7 @@ pub(crate) mod agents;
 pub(crate) mod colour;
 pub(crate) mod credentials;
 pub(crate) mod details;
+pub(crate) mod explanations;
 pub(crate) mod orders;
 mod table;
 

@@ -5,6 +5,7 @@ mod cli_help;
 mod config;
 mod deploy;
 mod dev;
+mod explain;
 mod journey;
 mod kubernetes;
 mod scenarios;

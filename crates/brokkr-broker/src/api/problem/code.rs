@@ -172,6 +172,8 @@ codes! {
     // The broker.
     /// The broker met a defect of its own; its log has the request id.
     InternalError = INTERNAL_SERVER_ERROR "internal_error";
+    /// No reason was found why an order is where it is; the broker's log has the request id.
+    Unexplained = INTERNAL_SERVER_ERROR "unexplained";
     /// The database cannot be used now.
     DatabaseUnavailable = SERVICE_UNAVAILABLE "database_unavailable";
     /// More requests of the kind wait already than the broker holds.

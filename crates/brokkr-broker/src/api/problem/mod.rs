@@ -90,6 +90,16 @@ impl Problem {
         )
     }
 
+    /// Answers that no reason was found for what is, which is a defect. Logged here.
+    #[must_use]
+    pub fn unexplained(error: &(dyn Error + 'static)) -> Self {
+        error!(error = %chain(error), "what is cannot be explained");
+        Self::new(
+            Code::Unexplained,
+            "The broker found no reason, which is a defect of its own. Its log has more, under this answer's X-Request-Id.",
+        )
+    }
+
     /// A name that breaks its rules, under the code of the thing that was named.
     #[must_use]
     pub fn invalid_name(code: Code, error: &NameError) -> Self {

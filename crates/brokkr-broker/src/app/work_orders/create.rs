@@ -149,6 +149,19 @@ impl App {
         Ok(answer)
     }
 
+    /// Checks an order as if it were submitted, and accepts nothing.
+    ///
+    /// # Errors
+    /// [`CreateError`], as [`App::create_work_order`] would answer.
+    pub async fn check_work_order(&self, submission: Submission) -> Result<Submission, CreateError> {
+        let submission = self.checked(vec![submission]).await.remove(0)?;
+        let mut tx = self.db.read().await?;
+        startable(&submission, self.now())?;
+        let unknown = unknown_agents(&mut tx, [&submission]).await?;
+        known(&submission, &unknown)?;
+        Ok(submission)
+    }
+
     /// Accepts many orders in one transaction. Each is accepted or refused on its own; the errors of those that were
     /// refused before stay in their places.
     ///

@@ -14,6 +14,7 @@ pub(super) use self::create::Creates;
 pub(super) use self::create::unknown_among;
 pub use self::create::{CreateError, StartBy, Submission};
 pub use self::delete::DeleteError;
+pub(super) use self::read::find;
 pub use self::read::{ReadError, WorkOrder};
 pub use self::retry::RetryError;
 pub(super) use self::retry::repeated;

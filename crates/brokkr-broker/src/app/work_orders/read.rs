@@ -53,7 +53,7 @@ impl App {
 }
 
 /// Looks into the queue first: an order that ends meanwhile is found in the log then.
-pub(super) async fn find(tx: &mut Tx, id: WorkOrderId) -> Result<Option<WorkOrder>, DalError> {
+pub(in crate::app) async fn find(tx: &mut Tx, id: WorkOrderId) -> Result<Option<WorkOrder>, DalError> {
     if let Some(order) = work_orders::get(tx, id).await? {
         return Ok(Some(WorkOrder::Queued(Box::new(order))));
     }

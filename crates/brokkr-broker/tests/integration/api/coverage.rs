@@ -143,6 +143,13 @@ const OPERATIONS: &[(&str, &str, Access, Option<&str>)] = &[
         Admin,
         Some(r#"{"work_orders": [{"work_type": "t", "yaml_content": "a: 1"}]}"#),
     ),
+    (
+        "POST",
+        "/api/v1/work-orders/preview",
+        Reader,
+        Some(r#"{"work_type": "t", "yaml_content": "a: 1", "target_agent_ids": ["AGENT"]}"#),
+    ),
+    ("GET", "/api/v1/work-orders/{id}/explain", Reader, None),
     ("GET", "/api/v1/work-orders", Reader, None),
     ("GET", "/api/v1/work-orders/{id}", Reader, None),
     ("DELETE", "/api/v1/work-orders/{id}", Admin, None),

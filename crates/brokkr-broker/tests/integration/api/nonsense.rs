@@ -375,6 +375,8 @@ async fn an_unknown_member_is_told_in_part_1_of_the_contract_and_refused_in_part
         "POST /api/v1/generators",
         "PUT /api/v1/generators/{id}",
         "POST /api/v1/work-orders",
+        // Takes the body of a submission.
+        "POST /api/v1/work-orders/preview",
         "POST /api/v1/work-orders/{id}/claim",
         "POST /api/v1/work-orders/{id}/complete",
     ];

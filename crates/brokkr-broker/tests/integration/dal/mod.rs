@@ -7,6 +7,7 @@ mod audit;
 mod claims;
 mod credentials;
 mod fairness;
+mod fleet;
 mod generators;
 mod idempotency_keys;
 mod lifecycle_statements;
