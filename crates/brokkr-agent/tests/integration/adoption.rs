@@ -177,6 +177,30 @@ async fn a_lost_attempt_that_still_runs_here_is_taken_over_instead_of_being_run_
 }
 
 #[tokio::test]
+async fn the_outcome_of_a_lost_attempt_does_not_end_what_another_process_of_the_agent_may_be_running() {
+    let (host, broker) = (Host::new(), FakeBroker::start().await);
+    let (_, second, command) = lose(&host, &broker, host.start(&broker)).await;
+    open_gate(&host);
+    gone(command).await;
+    let mut elsewhere = work_order(second, &document(&patient(&host)), &[1]);
+    elsewhere["instance_id"] = "elsewhere".into();
+    broker.change(|world| world.held.insert(second, elsewhere));
+
+    let claims = broker.see(|world| world.claim_requests.len());
+    let agent = host.start(&broker);
+    broker
+        .until("a claim, before which it looks at what it holds", |world| {
+            (claims < world.claim_requests.len()).then_some(())
+        })
+        .await;
+    // Everything that it holds ends, and is reported, before it does.
+    agent.trigger.escalate();
+    agent.ended().await.unwrap();
+
+    assert_eq!(broker.see(|world| world.ending_of(second).cloned()), None);
+}
+
+#[tokio::test]
 async fn what_the_broker_no_longer_names_is_stopped_in_the_end() {
     let (host, broker) = (Host::new(), FakeBroker::start().await);
     let (_, _, command) = lose(&host, &broker, host.start(&broker)).await;
