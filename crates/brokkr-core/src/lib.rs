@@ -1,4 +1,4 @@
-//! What a work order is: ids, names, states, attempts, leases, routing, retry and keys.
+//! What a work order is: ids, names, states, attempts, leases, routing, retry and keys, and how it is explained.
 //!
 //! Everything here is pure: no I/O, no async, no SQL, no HTTP, no serde, no clock and no random source. Time and random
 //! bytes arrive as arguments, so the broker, the agent, the tests and a simulation reach the same decisions.

@@ -9,3 +9,7 @@ ALTER TABLE agents ADD COLUMN window_opens_at INTEGER;
 -- Why it claims nothing, whatever there is.
 ALTER TABLE agents ADD COLUMN holds_back TEXT CHECK (holds_back IN ('window_closed', 'draining'));
 ALTER TABLE agents ADD COLUMN reported_at INTEGER;
+
+-- Which agents match an order is asked before it is submitted and while it waits, from the side of the order.
+CREATE INDEX agent_labels_of_label ON agent_labels (label, agent_id);
+CREATE INDEX agent_annotations_of_value ON agent_annotations (key, value, agent_id);
