@@ -4,6 +4,7 @@
 //! bytes arrive as arguments, so the broker, the agent, the tests and a simulation reach the same decisions.
 
 pub mod attempt;
+pub mod events;
 pub mod explain;
 pub mod ids;
 pub mod life;

@@ -39,6 +39,12 @@ impl Route {
         Self(text)
     }
 
+    /// The label that it leads to, if it leads to one.
+    #[must_use]
+    pub fn as_label(&self) -> Option<&str> {
+        self.0.strip_prefix("label:")
+    }
+
     /// The route as it is stored and compared.
     #[must_use]
     pub fn as_str(&self) -> &str {

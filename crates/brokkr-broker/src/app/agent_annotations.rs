@@ -1,5 +1,6 @@
 //! Annotations of agents: keys with one value each, by which orders find them.
 
+use brokkr_core::events::EventType;
 use brokkr_core::ids::{AgentAnnotationId, AgentId};
 use brokkr_core::names::{AnnotationKey, AnnotationValue};
 use serde_json::json;
@@ -7,6 +8,8 @@ use serde_json::json;
 use super::App;
 use super::agent_labels::MarkError;
 use super::caller::Caller;
+use super::events::agent_event;
+use crate::dal::events::{self, AgentEvent};
 use crate::dal::{DalError, agent_annotations};
 
 pub use crate::dal::agent_annotations::AgentAnnotation;
@@ -41,6 +44,12 @@ impl App {
         let details = json!({"key": annotation.key.as_str(), "value": annotation.value.as_str()});
         self.record(&mut tx, caller, now, "agent.annotate", agent_id, details)
             .await?;
+        let event = AgentEvent {
+            details: json!({"added": annotation.key.as_str(), "value": annotation.value.as_str()})
+                .to_string(),
+            ..agent_event(caller, now, EventType::AgentAnnotationsChanged, agent_id)
+        };
+        events::insert_of_agents(&mut tx, &[event]).await?;
         tx.commit().await?;
         self.waiters.wake_agent(agent_id);
         Ok(annotation)
@@ -78,6 +87,11 @@ impl App {
         let details = json!({"key": key.as_str()});
         self.record(&mut tx, caller, now, "agent.unannotate", agent, details)
             .await?;
+        let event = AgentEvent {
+            details: json!({"removed": key.as_str()}).to_string(),
+            ..agent_event(caller, now, EventType::AgentAnnotationsChanged, agent)
+        };
+        events::insert_of_agents(&mut tx, &[event]).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -1,11 +1,14 @@
 //! Labels of agents: words by which orders find them.
 
+use brokkr_core::events::EventType;
 use brokkr_core::ids::{AgentId, AgentLabelId};
 use brokkr_core::names::Label;
 use serde_json::json;
 
 use super::App;
 use super::caller::Caller;
+use super::events::agent_event;
+use crate::dal::events::{self, AgentEvent};
 use crate::dal::{ConstraintKind, DalError, agent_labels};
 
 pub use crate::dal::agent_labels::AgentLabel;
@@ -67,6 +70,11 @@ impl App {
         let details = json!({"label": label.label.as_str()});
         self.record(&mut tx, caller, now, "agent.label", agent_id, details)
             .await?;
+        let event = AgentEvent {
+            details: json!({"added": label.label.as_str()}).to_string(),
+            ..agent_event(caller, now, EventType::AgentLabelsChanged, agent_id)
+        };
+        events::insert_of_agents(&mut tx, &[event]).await?;
         tx.commit().await?;
         self.waiters.wake_agent(agent_id);
         Ok(label)
@@ -104,6 +112,12 @@ impl App {
         let details = json!({"label": label.as_str()});
         self.record(&mut tx, caller, now, "agent.unlabel", agent, details)
             .await?;
+        let event = AgentEvent {
+            label: Some(label.as_str().to_owned()),
+            details: json!({"removed": label.as_str()}).to_string(),
+            ..agent_event(caller, now, EventType::AgentLabelsChanged, agent)
+        };
+        events::insert_of_agents(&mut tx, &[event]).await?;
         tx.commit().await?;
         Ok(())
     }

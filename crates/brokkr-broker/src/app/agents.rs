@@ -1,14 +1,18 @@
 //! Agents: who may claim work.
 
+use brokkr_core::events::EventType;
 use brokkr_core::ids::{AgentId, GeneratorId};
 use brokkr_core::names::{AgentName, ClusterName};
 use brokkr_core::pak::Pak;
+use brokkr_core::time::Timestamp;
 use serde_json::json;
 
 use super::App;
 use super::caller::{Caller, Role};
+use super::events::{DELETED, agent_event};
 use crate::dal::agents::{self, Heartbeat, NewAgent};
 use crate::dal::credentials::{self, Credential};
+use crate::dal::events::{self, AgentEvent};
 use crate::dal::{ConstraintKind, DalError};
 
 pub use crate::dal::agents::{Agent, AgentChanges, AgentStatus};
@@ -63,6 +67,13 @@ impl App {
         let details = json!({"name": agent.name.as_str(), "cluster_name": agent.cluster_name.as_str(), "pak": pak.short().as_str()});
         self.record(&mut tx, caller, now, "agent.create", id, details)
             .await?;
+        let event = AgentEvent {
+            after: Some(agent.status.as_str()),
+            details: json!({"name": agent.name.as_str(), "cluster_name": agent.cluster_name.as_str()})
+                .to_string(),
+            ..agent_event(caller, now, EventType::AgentCreated, id)
+        };
+        events::insert_of_agents(&mut tx, &[event]).await?;
         tx.commit().await?;
         Ok((agent, pak))
     }
@@ -128,6 +139,10 @@ impl App {
     ) -> Result<Agent, AgentError> {
         let now = self.now();
         let mut tx = self.db.begin().await?;
+        // Changing nothing locks the agent, so that what it was is known.
+        let before = agents::update(&mut tx, id, &AgentChanges::default(), now)
+            .await?
+            .ok_or(AgentError::Absent)?;
         let agent = agents::update(&mut tx, id, changes, now)
             .await
             .map_err(name_taken)?
@@ -139,6 +154,7 @@ impl App {
         });
         self.record(&mut tx, caller, now, "agent.update", id, details)
             .await?;
+        events::insert_of_agents(&mut tx, &changed(caller, now, &before, &agent)).await?;
         tx.commit().await?;
         self.waiters.wake_agent(id);
         Ok(agent)
@@ -158,6 +174,11 @@ impl App {
         let settled = self.take_back_claims_of(&mut tx, caller, id, now).await?;
         self.record(&mut tx, caller, now, "agent.delete", id, json!({}))
             .await?;
+        let event = AgentEvent {
+            after: Some(DELETED),
+            ..agent_event(caller, now, EventType::AgentDeleted, id)
+        };
+        events::insert_of_agents(&mut tx, &[event]).await?;
         self.commit_revoking(tx, &revoked).await?;
         self.settled(settled);
         Ok(())
@@ -180,6 +201,12 @@ impl App {
         let details = json!({"pak": pak.short().as_str()});
         self.record(&mut tx, caller, now, "agent.rotate_pak", id, details)
             .await?;
+        let event = AgentEvent {
+            before: Some(agent.status.as_str()),
+            after: Some(agent.status.as_str()),
+            ..agent_event(caller, now, EventType::AgentPakRotated, id)
+        };
+        events::insert_of_agents(&mut tx, &[event]).await?;
         self.commit_revoking(tx, &revoked).await?;
         Ok((agent, pak))
     }
@@ -217,4 +244,26 @@ fn name_taken(error: DalError) -> AgentError {
         Some(ConstraintKind::Unique) => AgentError::NameTaken,
         _ => AgentError::Storage(error),
     }
+}
+
+/// What has happened to an agent that is as `after` now. Nothing, when it is as before.
+fn changed(caller: &Caller, now: Timestamp, before: &Agent, after: &Agent) -> Vec<AgentEvent> {
+    let event = |kind| AgentEvent {
+        before: Some(before.status.as_str()),
+        after: Some(after.status.as_str()),
+        details: json!({"name": after.name.as_str(), "cluster_name": after.cluster_name.as_str()})
+            .to_string(),
+        ..agent_event(caller, now, kind, after.id)
+    };
+    let status = (before.status != after.status).then(|| match after.status {
+        AgentStatus::Active => event(EventType::AgentActivated),
+        AgentStatus::Inactive => event(EventType::AgentPaused),
+    });
+    let renamed = before.name != after.name || before.cluster_name != after.cluster_name;
+    let name = renamed.then(|| AgentEvent {
+        // When both have changed, the name did so last.
+        before: Some(after.status.as_str()),
+        ..event(EventType::AgentUpdated)
+    });
+    status.into_iter().chain(name).collect()
 }

@@ -14,6 +14,7 @@ mod coalescers;
 pub mod credentials;
 pub mod database_clock;
 pub mod endings;
+pub mod events;
 pub mod explain;
 mod followers;
 pub mod generators;

@@ -11,7 +11,7 @@ use brokkr_core::time::Timestamp;
 use super::App;
 use super::claims::InstanceId;
 use super::coalescer::{Batch, Commit};
-use crate::dal::agents::{self, Heartbeat, Instance};
+use crate::dal::agents::{self, Heartbeat, Instance, Instances};
 use crate::dal::renewals::{self, Renewal};
 use crate::dal::{DalError, Tx, log, work_orders};
 
@@ -115,10 +115,11 @@ impl Batch for Leases {
         let processes = requests
             .iter()
             .map(|renewing| (renewing.agent, renewing.request.instance_id.as_str()));
-        let instances = agents::take_over_many(&mut tx, processes, now).await?;
+        let Instances { judged, taken_over } = agents::take_over_many(&mut tx, processes, now).await?;
+        app.tell_taken_over(&mut tx, &taken_over, now).await?;
         let current: Vec<_> = requests
             .iter()
-            .filter(|renewing| instances.get(&renewing.agent) == Some(&Instance::Current))
+            .filter(|renewing| judged.get(&renewing.agent) == Some(&Instance::Current))
             .collect();
         // The agents before their orders, as the removal of one locks them: so neither waits for the other.
         let heartbeats: Vec<_> = current.iter().map(|renewing| renewing.heartbeat(now)).collect();
@@ -135,7 +136,7 @@ impl Batch for Leases {
         }
         let mut missing = Missing::of(&mut tx, &current, &held).await?;
         commit.of(tx).await?;
-        let answer = |renewing: &Renewing| match instances.get(&renewing.agent) {
+        let answer = |renewing: &Renewing| match judged.get(&renewing.agent) {
             Some(Instance::Current) => {
                 let renewed = held.remove(&renewing.agent).unwrap_or_default();
                 let lost = missing.of_agent(renewing.agent);

@@ -10,11 +10,14 @@ use brokkr_core::time::Timestamp;
 use serde_json::json;
 
 use super::App;
+use super::audit::BROKER;
 use super::caller::Caller;
+use super::events::{Outcome, labelled, labels_of};
 use super::work_orders::work_on;
 use crate::dal::attempts::{self, EndedAttempt, Report};
 use crate::dal::audit::{self, AuditEntry};
 use crate::dal::endings::{self, EndingOrder, Retry, Return, Returned};
+use crate::dal::events::{self, OrderEvent};
 use crate::dal::log::LogEntry;
 use crate::dal::routes::Routed;
 use crate::dal::work_orders::OrderHead;
@@ -32,6 +35,16 @@ pub(super) enum Actor<'a> {
     Broker,
 }
 
+impl Actor<'_> {
+    /// The actor in one word.
+    pub(super) fn word(self) -> String {
+        match self {
+            Self::Caller(caller) => caller.actor(),
+            Self::Broker => BROKER.to_owned(),
+        }
+    }
+}
+
 /// Steps to be written together.
 pub(super) struct Steps<'a> {
     app: &'a App,
@@ -42,6 +55,7 @@ pub(super) struct Steps<'a> {
     returns: Vec<Return>,
     attempts: Vec<EndedAttempt>,
     facts: Vec<AuditEntry>,
+    events: Vec<OrderEvent>,
 }
 
 /// What the written steps led to.
@@ -64,6 +78,7 @@ impl<'a> Steps<'a> {
             returns: Vec::new(),
             attempts: Vec::new(),
             facts: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -93,6 +108,14 @@ impl<'a> Steps<'a> {
         );
         debug_assert!(after.within_budgets(), "no order cycles for ever");
         let (id, attempt) = (head.id, head.attempt());
+        let outcome = Outcome {
+            class: report.class,
+            exit_code: report.exit_code,
+        };
+        self.events.extend(
+            self.app
+                .stepped(self.actor, self.now, head, event, after, outcome),
+        );
         match after.state {
             State::Ended(ending) => {
                 let status = head.status();
@@ -190,6 +213,8 @@ impl<'a> Steps<'a> {
         counted("endings.return_to_pending", self.returns.len(), reopened.len())?;
         attempts::insert_many(tx, &self.attempts).await?;
         audit::insert(tx, &self.facts).await?;
+        let labels = labels_of(&entries, &retried, &reopened);
+        events::insert(tx, &labelled(self.events, labels)).await?;
         Ok(Settled { entries, reopened })
     }
 }

@@ -117,6 +117,7 @@ impl App {
         );
         let reopened = sweeps::promote_many(&mut tx, heads.iter().map(|head| head.id), now).await?;
         let promoted = reopened.len() as u64;
+        self.tell_due(&mut tx, &heads, &reopened, now).await?;
         tx.commit().await?;
         self.settled(Settled {
             reopened,

@@ -15,7 +15,7 @@ use brokkr_core::routing::Route;
 use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
-pub use self::instances::{Instance, prune_instances, take_over, take_over_many};
+pub use self::instances::{Instance, Instances, prune_instances, take_over, take_over_many};
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {

@@ -4,18 +4,19 @@
 //! caller has seen is left as it is, and is not in the answer. The caller has locked the orders
 //! ([`work_orders::get_for_update`](super::work_orders::get_for_update)) and asked their lives, so none should be missing.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use brokkr_core::attempt::Attempt;
 use brokkr_core::ids::WorkOrderId;
 use brokkr_core::life::{AttemptEnding, Ending};
 use brokkr_core::retry::Budget;
+use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
 
 use super::attempts::Report;
 use super::log::{self, LogEntry};
 use super::routes::{self, Routed};
-use super::work_orders::QueueStatus;
+use super::work_orders::{QueueStatus, read_targeting};
 use super::{DalError, Kind, Row, Rows, Sql, Tx, params, statements};
 
 statements! {
@@ -64,7 +65,7 @@ statements! {
             AND CASE input.infrastructure
                 WHEN 1 THEN work_orders.infrastructure_retry_count < work_orders.infrastructure_retries_max
                 ELSE work_orders.retry_count + work_orders.lost_count < work_orders.max_retries END
-         RETURNING work_orders.id",
+         RETURNING work_orders.id, work_orders.targeting",
         &[
             ("id", Kind::Uuid),
             ("attempt", Kind::BigInt),
@@ -176,7 +177,7 @@ pub struct Retry {
     pub last_error: String,
 }
 
-/// Sends failed orders to wait for their retries. Answers those that do; an order whose cancellation was asked for, or whose
+/// Sends failed orders to wait for their retries. Answers those that do, each with whom it is for; an order whose cancellation was asked for, or whose
 /// budget has no retry left, is not among them.
 ///
 /// # Errors
@@ -185,9 +186,9 @@ pub async fn schedule_retry_many(
     tx: &mut Tx,
     retries: &[Retry],
     now: Timestamp,
-) -> Result<BTreeSet<WorkOrderId>, DalError> {
+) -> Result<BTreeMap<WorkOrderId, Targeting>, DalError> {
     if retries.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(BTreeMap::new());
     }
     let input: Rows = retries
         .iter()
@@ -202,7 +203,13 @@ pub async fn schedule_retry_many(
             ]
         })
         .collect();
-    changed(&tx.fetch_all(&SCHEDULE_RETRIES, params![input, now]).await?)
+    let rows = tx.fetch_all(&SCHEDULE_RETRIES, params![input, now]).await?;
+    rows.iter()
+        .map(|row| {
+            let targeting = row.get_with("targeting", |text: String| read_targeting(&text))?;
+            Ok((row.get("id")?, targeting))
+        })
+        .collect()
 }
 
 /// Why a claimed order goes back to the queue at once.
@@ -251,8 +258,4 @@ pub(in crate::dal) async fn reopened(tx: &mut Tx, rows: &[Row]) -> Result<Vec<Ro
     let reopened = rows.iter().map(Routed::try_from).collect::<Result<Vec<_>, _>>()?;
     routes::open_many(tx, &reopened).await?;
     Ok(reopened)
-}
-
-fn changed(rows: &[Row]) -> Result<BTreeSet<WorkOrderId>, DalError> {
-    rows.iter().map(|row| row.get("id")).collect()
 }

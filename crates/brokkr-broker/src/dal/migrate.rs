@@ -74,6 +74,12 @@ const SCRIPTS: &[Script] = &[
         sqlite: include_str!("../../migrations/sqlite/0007_retries.sql"),
     },
     Script {
+        version: 8,
+        description: "events",
+        postgres: include_str!("../../migrations/postgres/0008_events.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_events.sql"),
+    },
+    Script {
         version: 9,
         description: "agent reports",
         postgres: include_str!("../../migrations/postgres/0009_agent_reports.sql"),

@@ -15,6 +15,7 @@ mod db;
 pub mod dispatch;
 pub mod endings;
 mod error;
+pub mod events;
 pub mod fleet;
 pub mod generators;
 pub mod idempotency_keys;
@@ -63,6 +64,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         db::STATEMENTS,
         dispatch::STATEMENTS,
         endings::STATEMENTS,
+        events::STATEMENTS,
         fleet::STATEMENTS,
         generators::STATEMENTS,
         idempotency_keys::STATEMENTS,

@@ -4,7 +4,8 @@ mod json;
 mod new;
 mod row;
 
-use brokkr_core::ids::WorkOrderId;
+use brokkr_core::attempt::Attempt;
+use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::names::WorkType;
 use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
@@ -131,14 +132,16 @@ statements! {
 
     static DELETE = Sql::shared(
         "work_orders.delete",
-        "DELETE FROM work_orders WHERE id = $1 RETURNING id, status, work_type, priority, targeting",
+        "DELETE FROM work_orders
+          WHERE id = $1
+         RETURNING id, status, attempt, claimed_by, work_type, priority, targeting",
     );
 
     /// Locks the order, as claims do before they close its routes.
     static ROUTED = Sql::per_dialect(
         "work_orders.routed",
-        "SELECT id, status, work_type, priority, targeting FROM work_orders WHERE id = $1 FOR UPDATE",
-        "SELECT id, status, work_type, priority, targeting FROM work_orders WHERE id = $1",
+        "SELECT id, status, attempt, work_type, priority, targeting FROM work_orders WHERE id = $1 FOR UPDATE",
+        "SELECT id, status, attempt, work_type, priority, targeting FROM work_orders WHERE id = $1",
     );
 
     /// Ids tell the age, so that this reads nothing but an index and one row per state.
@@ -272,6 +275,17 @@ pub async fn request_cancel(
     Ok(tx.execute(&REQUEST_CANCEL, params![id, now, reason]).await? == 1)
 }
 
+/// A waiting order that is for somebody else now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retargeted {
+    /// Its state, which is as before.
+    pub status: QueueStatus,
+    /// Its latest attempt.
+    pub attempt: Attempt,
+    /// The routes on which it waits, when it may run now.
+    pub opened: Vec<Routed>,
+}
+
 /// Sends a waiting order elsewhere: replaces its targeting and, when it may run now, its routes, which are answered. Answers
 /// `None`, and changes nothing, when it is claimed or not in the queue.
 ///
@@ -282,7 +296,7 @@ pub async fn set_targeting(
     id: WorkOrderId,
     targeting: &Targeting,
     now: Timestamp,
-) -> Result<Option<Vec<Routed>>, DalError> {
+) -> Result<Option<Retargeted>, DalError> {
     let Some(row) = tx.fetch_optional(&ROUTED, params![id]).await? else {
         return Ok(None);
     };
@@ -290,8 +304,14 @@ pub async fn set_targeting(
     if tx.execute(&SET_TARGETING, values).await? == 0 {
         return Ok(None);
     }
+    let status = row.get_with("status", |text: String| text.parse::<QueueStatus>())?;
+    let attempt = row.get("attempt")?;
     let Some(before) = open_routes(&row)? else {
-        return Ok(Some(Vec::new()));
+        return Ok(Some(Retargeted {
+            status,
+            attempt,
+            opened: Vec::new(),
+        }));
     };
     routes::close_many(tx, [&before]).await?;
     let after = Routed {
@@ -299,23 +319,56 @@ pub async fn set_targeting(
         ..before
     };
     routes::open_many(tx, [&after]).await?;
-    Ok(Some(vec![after]))
+    Ok(Some(Retargeted {
+        status,
+        attempt,
+        opened: vec![after],
+    }))
 }
 
-/// Removes an order of the queue with everything that is known of it. Answers whether there was one.
+/// An order as it was when it was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Its state.
+    pub status: QueueStatus,
+    /// Its latest attempt.
+    pub attempt: Attempt,
+    /// Who held it.
+    pub claimed_by: Option<AgentId>,
+    /// Which executor would have run it.
+    pub work_type: WorkType,
+    /// Whom it was for.
+    pub targeting: Targeting,
+}
+
+impl TryFrom<&Row> for Removed {
+    type Error = DalError;
+
+    fn try_from(row: &Row) -> Result<Self, DalError> {
+        Ok(Self {
+            status: row.get_with("status", |text: String| text.parse::<QueueStatus>())?,
+            attempt: row.get("attempt")?,
+            claimed_by: row.get("claimed_by")?,
+            work_type: row.get("work_type")?,
+            targeting: row.get_with("targeting", |text: String| read_targeting(&text))?,
+        })
+    }
+}
+
+/// Removes an order of the queue with everything that is known of it, and answers it, if there was one.
 ///
 /// # Errors
 /// [`DalError`] when the database fails.
-pub async fn delete(tx: &mut Tx, id: WorkOrderId) -> Result<bool, DalError> {
+pub async fn delete(tx: &mut Tx, id: WorkOrderId) -> Result<Option<Removed>, DalError> {
     let Some(row) = tx.fetch_optional(&DELETE, params![id]).await? else {
-        return Ok(false);
+        return Ok(None);
     };
     if let Some(routed) = open_routes(&row)? {
         routes::close_many(tx, [&routed]).await?;
     }
     attempts::delete_many(tx, &[id]).await?;
     output::delete_many(tx, &[id]).await?;
-    Ok(true)
+    Removed::try_from(&row).map(Some)
 }
 
 /// The routes of an order, if it has any: exactly while it is PENDING.

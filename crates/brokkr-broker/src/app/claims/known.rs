@@ -33,6 +33,7 @@ impl Batch for KnownClaims {
         let now = app.now();
         let mut tx = app.db.begin().await?;
         let claimed = claims::claim_by_id_many(&mut tx, requests, now).await?;
+        app.tell_claimed(&mut tx, &claimed, now).await?;
         commit.of(tx).await?;
         app.metrics().claimed(claimed.len() as u64);
         let mut claimed: HashMap<_, _> = claimed.into_iter().map(|order| (order.id(), order)).collect();

@@ -55,7 +55,7 @@ impl Batch for Claims {
         let mut tx = app.db.begin().await?;
         let mut claimants =
             agents::claimants(&mut tx, requests.iter().map(|claiming| claiming.agent)).await?;
-        let instances = bring_in(&mut tx, requests, &claimants, now).await?;
+        let instances = bring_in(app, &mut tx, requests, &claimants, now).await?;
         let current = |agent: &AgentId| instances.get(agent) == Some(&Instance::Current);
         claimants.retain(|agent, _| current(agent));
         let wishes: Vec<_> = requests
@@ -65,6 +65,7 @@ impl Batch for Claims {
         let claimed = dispatch(&mut tx, &wishes, now).await?;
         let mut held: HashMap<AgentId, Vec<HeldOrder>> = HashMap::new();
         let taken = claimed.len() as u64;
+        app.tell_claimed(&mut tx, &claimed, now).await?;
         for order in with_lost_attempts(&mut tx, claimed).await? {
             if let Some(claim) = &order.order.head.claim {
                 held.entry(claim.agent).or_default().push(order);
@@ -96,6 +97,7 @@ impl Batch for Claims {
 
 /// Whether each process may act for its agent; a new one takes over.
 async fn bring_in(
+    app: &App,
     tx: &mut Tx,
     requests: &[Claiming],
     claimants: &HashMap<AgentId, Claimant>,
@@ -113,7 +115,9 @@ async fn bring_in(
         let strange = strange
             .iter()
             .map(|claiming| (claiming.agent, claiming.instance_id()));
-        instances.extend(agents::take_over_many(tx, strange, now).await?);
+        let strange = agents::take_over_many(tx, strange, now).await?;
+        app.tell_taken_over(tx, &strange.taken_over, now).await?;
+        instances.extend(strange.judged);
     }
     Ok(instances)
 }

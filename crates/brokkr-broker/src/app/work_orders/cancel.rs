@@ -58,12 +58,14 @@ impl App {
         };
         let life = head.life().apply(Event::Cancel).map_err(|_| CancelError::Ended)?;
         if let State::Claimed(_) = life.state {
-            if work_orders::request_cancel(&mut tx, id, now, reason.as_deref()).await? {
+            let requested = work_orders::request_cancel(&mut tx, id, now, reason.as_deref()).await?;
+            let order = work_orders::get(&mut tx, id).await?.ok_or(CancelError::Absent)?;
+            if requested {
                 let details = json!({"attempt": life.attempt.number(), "reason": reason});
                 self.record(&mut tx, caller, now, "work_order.cancel", id, details)
                     .await?;
+                self.tell_cancel_requested(&mut tx, caller, &order, now).await?;
             }
-            let order = work_orders::get(&mut tx, id).await?.ok_or(CancelError::Absent)?;
             tx.commit().await?;
             return Ok(Cancelled::Requested(Box::new(order)));
         }

@@ -21,11 +21,12 @@ pub(in crate::app) use self::batch::Creates;
 use super::work_in;
 use crate::app::App;
 use crate::app::caller::Caller;
+use crate::app::events::created;
 use crate::app::idempotency::{Answer, Idempotency, IdempotencyError};
 use crate::app::yaml::{self, YamlError};
 use crate::dal::audit::{self, AuditEntry};
 use crate::dal::work_orders::{self, NewOrder, QueuedOrder};
-use crate::dal::{DalError, Tx, agents};
+use crate::dal::{DalError, Tx, agents, events};
 
 /// What somebody wants done. Every part is valid by itself; what depends on the broker is checked when it is accepted.
 #[derive(Debug, Clone)]
@@ -251,6 +252,11 @@ impl App {
             .map(|order| self.created(caller, order, now))
             .collect();
         audit::insert(tx, &facts).await?;
+        let events: Vec<_> = orders
+            .iter()
+            .map(|order| created(&caller.actor(), order, now))
+            .collect();
+        events::insert(tx, &events).await?;
         Ok(orders.into_iter().map(QueuedOrder::from).collect())
     }
 

@@ -27,11 +27,12 @@ impl App {
     pub async fn delete_work_order(&self, caller: &Caller, id: WorkOrderId) -> Result<(), DeleteError> {
         let now = self.now();
         let mut tx = self.db.begin().await?;
-        if !work_orders::delete(&mut tx, id).await? {
-            return Err(DeleteError::Absent);
-        }
+        let removed = work_orders::delete(&mut tx, id)
+            .await?
+            .ok_or(DeleteError::Absent)?;
         self.record(&mut tx, caller, now, "work_order.delete", id, json!({}))
             .await?;
+        self.tell_deleted(&mut tx, caller, id, &removed, now).await?;
         tx.commit().await?;
         self.followers.tell([id]);
         Ok(())

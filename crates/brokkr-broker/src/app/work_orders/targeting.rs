@@ -54,7 +54,7 @@ impl App {
         let mut tx = self.db.begin().await?;
         let agents = targeting.agents().iter().copied().collect();
         let unknown = unknown_among(&mut tx, agents).await?.pop_first();
-        let Some(routes) = work_orders::set_targeting(&mut tx, id, targeting, now).await? else {
+        let Some(retargeted) = work_orders::set_targeting(&mut tx, id, targeting, now).await? else {
             let there = find(&mut tx, id).await?.is_some();
             return Err(if there {
                 TargetingChangeError::NotWaiting
@@ -75,8 +75,10 @@ impl App {
             json!({"routes": routes_told}),
         )
         .await?;
+        self.tell_retargeted(&mut tx, caller, id, &retargeted, targeting, now)
+            .await?;
         tx.commit().await?;
-        self.waiters.wake(work_on(routes));
+        self.waiters.wake(work_on(retargeted.opened));
         Ok(())
     }
 }

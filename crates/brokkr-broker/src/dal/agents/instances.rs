@@ -33,7 +33,7 @@ statements! {
            FROM input
           WHERE agents.id = input.agent_id
             AND agents.deleted_at IS NULL
-        ",
+         RETURNING agents.id",
         &[("agent_id", Kind::Uuid), ("instance_id", Kind::Text)],
     );
 
@@ -62,6 +62,15 @@ pub enum Instance {
     NoAgent,
 }
 
+/// What was found of the processes of agents.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Instances {
+    /// Whether each process may act for its agent.
+    pub judged: HashMap<AgentId, Instance>,
+    /// The agents whose process has taken over just now.
+    pub taken_over: Vec<AgentId>,
+}
+
 /// Says of each process, one for each agent, whether it may act for its agent. One that was never seen before takes over from
 /// the one before it.
 ///
@@ -71,7 +80,7 @@ pub async fn take_over_many<'p>(
     tx: &mut Tx,
     processes: impl IntoIterator<Item = (AgentId, &'p str)>,
     now: Timestamp,
-) -> Result<HashMap<AgentId, Instance>, DalError> {
+) -> Result<Instances, DalError> {
     let processes: BTreeMap<_, _> = processes.into_iter().collect();
     let known = current(tx, processes.keys()).await?;
     let serves = |known: &HashMap<AgentId, Option<String>>, agent: &AgentId| {
@@ -81,11 +90,12 @@ pub async fn take_over_many<'p>(
     };
     let strange = |agent: &&AgentId| serves(&known, agent) == Some(false);
     let strangers: Vec<_> = processes.keys().filter(strange).copied().collect();
+    let mut taken_over = Vec::new();
     let known = if strangers.is_empty() {
         known
     } else {
         let new = strangers.iter().map(|agent| (*agent, processes[agent]));
-        bring_in(tx, new.collect(), now).await?;
+        taken_over = bring_in(tx, new.collect(), now).await?;
         // A request beside this one may have brought one of them in since the first look.
         current(tx, processes.keys()).await?
     };
@@ -94,7 +104,10 @@ pub async fn take_over_many<'p>(
         Some(false) => Instance::Superseded,
         None => Instance::NoAgent,
     };
-    Ok(processes.keys().map(|agent| (*agent, judge(agent))).collect())
+    Ok(Instances {
+        judged: processes.keys().map(|agent| (*agent, judge(agent))).collect(),
+        taken_over,
+    })
 }
 
 async fn current(
@@ -112,8 +125,8 @@ async fn current(
 }
 
 /// Lets those processes take over that were never seen before. The key of the row decides: of two requests of one new process
-/// only the first takes over, and one of an old process never does.
-async fn bring_in(tx: &mut Tx, new: Vec<(AgentId, &str)>, now: Timestamp) -> Result<(), DalError> {
+/// only the first takes over, and one of an old process never does. Answers the agents of those that did.
+async fn bring_in(tx: &mut Tx, new: Vec<(AgentId, &str)>, now: Timestamp) -> Result<Vec<AgentId>, DalError> {
     let rows: Rows = new
         .iter()
         .map(|(agent, instance)| params![*agent, *instance])
@@ -128,10 +141,11 @@ async fn bring_in(tx: &mut Tx, new: Vec<(AgentId, &str)>, now: Timestamp) -> Res
         .filter(|(agent, _)| first.contains(agent))
         .map(|(agent, instance)| params![*agent, *instance])
         .collect();
-    if !rows.is_empty() {
-        tx.execute(&TAKE_OVER, params![rows, now]).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(())
+    let taken = tx.fetch_all(&TAKE_OVER, params![rows, now]).await?;
+    taken.iter().map(|row| row.get("id")).collect()
 }
 
 /// As [`take_over_many`], for one process.
@@ -144,8 +158,8 @@ pub async fn take_over(
     instance: &str,
     now: Timestamp,
 ) -> Result<Instance, DalError> {
-    let judged = take_over_many(tx, [(id, instance)], now).await?;
-    Ok(judged.get(&id).copied().unwrap_or(Instance::NoAgent))
+    let instances = take_over_many(tx, [(id, instance)], now).await?;
+    Ok(instances.judged.get(&id).copied().unwrap_or(Instance::NoAgent))
 }
 
 /// Forgets at most `limit` superseded processes that were first seen before `before`, and answers how many.

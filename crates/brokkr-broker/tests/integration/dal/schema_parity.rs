@@ -37,11 +37,17 @@ static INDEXES: Sql = Sql::per_dialect(
     "SELECT tables.name AS table_name,
             CASE indexes.origin WHEN 'pk' THEN 'primary key' ELSE indexes.name END AS index_name,
             indexes.\"unique\" AS uniq, indexes.partial AS partial,
-            columns.name AS column_name, columns.\"desc\" AS descending
+            columns.name AS column_name, columns.\"desc\" AS descending, columns.seqno AS place
        FROM sqlite_master AS tables, pragma_index_list(tables.name) AS indexes,
             pragma_index_xinfo(indexes.name) AS columns
       WHERE tables.type = 'table' AND columns.key
-      ORDER BY 1, 2, columns.seqno",
+      UNION ALL
+     -- A number that is counted by the database is its table's own order, and has no index besides.
+     SELECT tables.name, 'primary key', 1, 0, columns.name, 0, 0
+       FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+      WHERE tables.type = 'table' AND columns.pk = 1
+        AND NOT EXISTS (SELECT 1 FROM pragma_index_list(tables.name) AS indexes WHERE indexes.origin = 'pk')
+      ORDER BY 1, 2, 7",
 );
 
 static REFERENCES: Sql = Sql::per_dialect(

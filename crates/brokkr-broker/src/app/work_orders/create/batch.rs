@@ -2,9 +2,10 @@ use super::{CreateError, Submission, known, placed, startable, unknown_agents};
 use crate::app::App;
 use crate::app::caller::Caller;
 use crate::app::coalescer::{Batch, Commit};
+use crate::app::events::created;
 use crate::app::work_orders::work_in;
 use crate::dal::work_orders::{self, QueuedOrder};
-use crate::dal::{DalError, audit};
+use crate::dal::{DalError, audit, events};
 
 /// Accepting orders, those of many callers in one transaction.
 #[derive(Clone)]
@@ -38,13 +39,16 @@ impl Batch for Creates {
         let mut tx = app.db.begin().await?;
         let submissions = requests.iter().flat_map(|request| &request.submissions);
         let unknown = unknown_agents(&mut tx, submissions).await?;
-        let (mut orders, mut facts, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut orders, mut facts, mut events, mut places) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for request in requests {
+            let actor = request.caller.actor();
             let mut decide = |submission: &Submission| {
                 startable(submission, now)?;
                 known(submission, &unknown)?;
                 let order = app.new_order(&request.caller, submission.clone(), now);
                 facts.push(app.created(&request.caller, &order, now));
+                events.push(created(&actor, &order, now));
                 orders.push(order);
                 Ok(())
             };
@@ -52,6 +56,7 @@ impl Batch for Creates {
         }
         work_orders::insert_many(&mut tx, &orders).await?;
         audit::insert(&mut tx, &facts).await?;
+        events::insert(&mut tx, &events).await?;
         commit.of(tx).await?;
         let mut orders = orders
             .into_iter()

@@ -73,6 +73,7 @@ impl Queue {
             work_orders::set_targeting(tx, id(order), targeting, at(11))
                 .await
                 .unwrap()
+                .map(|retargeted| retargeted.opened)
         })
         .await
     }
@@ -183,7 +184,7 @@ async fn store(tx: &mut Tx, head: &OrderHead, event: Event, next: Life) {
     let now = time(event);
     let (id, attempt) = (head.id, head.attempt());
     match (event, next.state) {
-        (_, State::Deleted) => assert!(work_orders::delete(tx, id).await.unwrap()),
+        (_, State::Deleted) => assert!(work_orders::delete(tx, id).await.unwrap().is_some()),
         (Event::Cancel, State::Claimed(_)) => {
             work_orders::request_cancel(tx, id, now, Some("enough"))
                 .await
