@@ -9,6 +9,7 @@ mod attempts;
 mod auth;
 mod claims;
 mod endings;
+mod events;
 mod explain;
 mod generators;
 mod known_fields;
@@ -37,6 +38,7 @@ pub use endings::{
     Complete, Ending, EndingItem, EndingResult, EndingsAnswer, EndingsRequest, FailureClass, RETRY_SCHEDULED,
     RetryScheduled,
 };
+pub use events::{Event, EventPage, EventsQuery, event_stream};
 pub use explain::{Explanation, ExplanationReason, Preview, ReasonAgent};
 pub use generators::{CreateGenerator, Generator, GeneratorCreated, RotatedGeneratorPak, UpdateGenerator};
 pub use known_fields::KnownFields;

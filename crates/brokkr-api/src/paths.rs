@@ -30,6 +30,8 @@ pub const WORK_ORDER_ATTEMPTS: &str = "/api/v1/work-orders/{id}/attempts";
 pub const WORK_ORDER_OUTPUT: &str = "/api/v1/work-orders/{id}/output";
 /// The work-order log.
 pub const WORK_ORDER_LOG: &str = "/api/v1/work-order-log";
+/// What has happened to work orders and agents.
+pub const EVENTS: &str = "/api/v1/events";
 /// Repeating many ended work orders.
 pub const WORK_ORDER_LOG_RETRIES: &str = "/api/v1/work-order-log/retries";
 /// One entry of the log.

@@ -293,6 +293,10 @@ fn spawn_tasks(app: &App, clock: Arc<DatabaseClock>, config: &BrokerConfig) -> D
     );
     let look = driver.spawn(Waker::new(app.clone()), every_millis(sweeps.wake_millis));
     driver.keep("nudger", Nudger::new(app.clone(), look).run());
+    driver.keep("events", {
+        let app = app.clone();
+        async move { app.tail_events().await }
+    });
     driver.spawn(Vacuumer::new(app.clone()), ROUTES_VACUUMED_EVERY);
     let pruner = Pruner::new(app.clone(), config.retention.clone(), batch_max);
     driver.spawn(pruner, Duration::from_secs(sweeps.retention_seconds.max(1)));

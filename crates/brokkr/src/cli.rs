@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, annotate, bench, broker, cancel, completion, config, context, create, delete, describe, dev,
-    doctor, explain, get, internal, label, login, logs, migrate, pause, retry, rotate_pak, submit, wait,
+    doctor, events, explain, get, internal, label, login, logs, migrate, pause, retry, rotate_pak, submit,
+    wait,
 };
 use crate::exit::{self, EXIT_CODES, Exit};
 use crate::references;
@@ -45,6 +46,7 @@ enum Command {
     Get(get::Args),
     Describe(describe::Args),
     Explain(explain::Args),
+    Events(events::Args),
     Logs(logs::Args),
     Wait(wait::Args),
     Cancel(cancel::Args),
@@ -127,6 +129,7 @@ impl Command {
             Command::Get(args) => get::run(args).await,
             Command::Describe(args) => describe::run(args).await,
             Command::Explain(args) => explain::run(args).await,
+            Command::Events(args) => events::run(args).await,
             Command::Logs(args) => logs::run(args).await,
             Command::Wait(args) => wait::run(args).await,
             Command::Cancel(args) => cancel::run(args).await,

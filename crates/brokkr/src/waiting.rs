@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use brokkr_api::{WorkOrder, WorkOrderLog};
-use brokkr_client::{Client, ClientError};
+use brokkr_api::{EventsQuery, WorkOrder, WorkOrderLog};
+use brokkr_client::{Client, ClientError, EventsTold};
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -20,6 +21,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Between two looks at an order: soon after a change, rarer the longer nothing happens.
 const LOOK_FIRST: Duration = Duration::from_millis(100);
 const LOOK_LAST: Duration = Duration::from_secs(1);
+/// The same, while changes are told.
+const LOOK_ANYWAY: Duration = Duration::from_secs(30);
 
 /// How long to wait.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -73,6 +76,7 @@ pub(crate) async fn until_ended(
     mut seen: impl FnMut(&WorkOrder),
 ) -> Result<WorkOrderLog, ClientError> {
     let (mut last, mut pause) = (None, LOOK_FIRST);
+    let mut changes = Changes::of(client, id);
     loop {
         let order = patience.ask(async || client.work_order(id).await).await?;
         seen(&order);
@@ -86,7 +90,44 @@ pub(crate) async fn until_ended(
             LOOK_FIRST
         };
         last = look;
-        sleep(pause).await;
+        changes.wait(pause).await;
+    }
+}
+
+/// Changes of an order, as the broker tells them. Where it does not, for it is older or the caller may not hear them, the order is
+/// looked at every now and then.
+struct Changes {
+    told: Option<EventsTold>,
+    /// Every change from now on is told.
+    listening: bool,
+}
+
+impl Changes {
+    fn of(client: &Client, id: Uuid) -> Self {
+        let query = EventsQuery {
+            work_order_id: Some(id),
+            ..EventsQuery::default()
+        };
+        Self {
+            told: Some(client.listen(query)),
+            listening: false,
+        }
+    }
+
+    /// Waits for a change; for `pause` as long as changes are not told.
+    async fn wait(&mut self, pause: Duration) {
+        let pause = if self.listening { LOOK_ANYWAY } else { pause };
+        let Some(told) = &mut self.told else {
+            return sleep(pause).await;
+        };
+        tokio::select! {
+            told = told.next() => match told {
+                // What happened before is seen by looking once more.
+                Some(Ok(_)) => self.listening = true,
+                Some(Err(_)) | None => (self.told, self.listening) = (None, false),
+            },
+            () = sleep(pause) => {}
+        }
     }
 }
 

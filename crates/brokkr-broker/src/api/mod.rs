@@ -24,6 +24,7 @@ mod attempts;
 mod auth;
 mod claims;
 mod endings;
+mod events;
 mod explain;
 mod generators;
 mod health;

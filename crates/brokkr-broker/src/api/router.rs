@@ -11,8 +11,8 @@ use super::middleware::{bound, observe, panicked};
 use super::problem::{Code, Problem};
 use super::state::{AppState, LinkTrace};
 use super::{
-    agent_annotations, agent_labels, agents, attempts, auth, claims, docs, endings, explain, generators,
-    health, openapi, output, paks, renewals, retries, work_order_log, work_orders,
+    agent_annotations, agent_labels, agents, attempts, auth, claims, docs, endings, events, explain,
+    generators, health, openapi, output, paks, renewals, retries, work_order_log, work_orders,
 };
 use crate::app::App;
 
@@ -25,6 +25,7 @@ pub(super) fn operations() -> OpenApiRouter<AppState> {
         .merge(endings::router())
         .merge(attempts::router())
         .merge(explain::router())
+        .merge(events::router())
         .merge(output::router())
         .merge(work_order_log::router())
         .merge(retries::router())

@@ -1,5 +1,8 @@
 //! Events: what has happened to orders and agents. They are written in the transaction of the change, after it.
 
+mod read;
+mod tail;
+
 use std::collections::{BTreeMap, HashMap};
 
 use brokkr_core::attempt::Attempt;
@@ -21,6 +24,8 @@ use crate::dal::routes::Routed;
 use crate::dal::work_orders::{NewOrder, OrderHead, QueueStatus, QueuedOrder, Removed, Retargeted};
 use crate::dal::{DalError, Tx};
 
+pub use self::read::{EventFilter, EventPage, Events, EventsError, Told};
+pub(super) use self::tail::Tail;
 pub use crate::dal::events::{Event, Position};
 
 /// The state of what is not there any more.

@@ -56,6 +56,7 @@ pub use crate::dal::DalError;
 use crate::dal::Db;
 use clock::Clock;
 use coalescers::Coalescers;
+use events::Tail;
 use followers::Followers;
 use ids::Ids;
 use key_cache::KeyCache;
@@ -89,6 +90,7 @@ pub struct Parts {
     followers: Followers,
     offers: Arc<Offers>,
     nudges: Nudges,
+    events: Tail,
     keys: KeyCache,
 }
 
@@ -120,6 +122,7 @@ impl App {
             followers: Followers::default(),
             offers: Arc::default(),
             nudges,
+            events: Tail::default(),
             keys,
         }))
     }

@@ -11,6 +11,8 @@ pub struct RetentionConfig {
     pub log_days: u32,
     /// The audit.
     pub audit_days: u32,
+    /// Events. Whoever resumes a stream of them must do so within this time.
+    pub events_days: u32,
 }
 
 impl Default for RetentionConfig {
@@ -18,6 +20,7 @@ impl Default for RetentionConfig {
         Self {
             log_days: 90,
             audit_days: 365,
+            events_days: 7,
         }
     }
 }

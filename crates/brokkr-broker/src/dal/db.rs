@@ -9,6 +9,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor, PgPool, SqlSafeStr, SqlitePool};
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use super::error::DalError;
 use super::lent::{Lent, Trust, in_time};
@@ -59,6 +61,7 @@ impl Default for DbOptions {
 pub struct Db {
     pools: Pools,
     statements: Arc<AtomicU64>,
+    events: Arc<Notify>,
     #[cfg(feature = "simulation")]
     stage: Option<super::stage::Stage>,
 }
@@ -105,6 +108,7 @@ impl Db {
         Ok(Self {
             pools,
             statements: Arc::default(),
+            events: Arc::default(),
             #[cfg(feature = "simulation")]
             stage: None,
         })
@@ -173,8 +177,13 @@ impl Db {
 
     fn tx(&self, operation: &'static str, session: Result<Session, sqlx::Error>) -> Result<Tx, DalError> {
         session
-            .map(|session| Tx::new(session, Arc::clone(&self.statements)))
+            .map(|session| Tx::new(session, Arc::clone(&self.statements), Arc::clone(&self.events)))
             .map_err(|error| DalError::classify(operation, error))
+    }
+
+    /// Waits until this process has committed events, from the call on.
+    pub(crate) fn events_written(&self) -> OwnedNotified {
+        Arc::clone(&self.events).notified_owned()
     }
 
     /// Asks the database for an answer.

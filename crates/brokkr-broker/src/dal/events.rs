@@ -103,6 +103,8 @@ statements! {
         "SELECT $1 >= 0 AS settled",
     );
 
+    static LAST = Sql::shared("events.last", "SELECT COALESCE(MAX(position), 0) AS position FROM events");
+
     static FORGOTTEN = Sql::shared(
         "events.forgotten",
         "SELECT position FROM events_forgotten",
@@ -258,6 +260,7 @@ pub async fn insert(tx: &mut Tx, events: &[OrderEvent]) -> Result<(), DalError> 
             ]
         })
         .collect();
+    tx.writes_events();
     tx.execute(&INSERT, params![rows]).await.map(drop)
 }
 
@@ -284,6 +287,7 @@ pub async fn insert_of_agents(tx: &mut Tx, events: &[AgentEvent]) -> Result<(), 
             ]
         })
         .collect();
+    tx.writes_events();
     tx.execute(&INSERT_OF_AGENTS, params![rows]).await.map(drop)
 }
 
@@ -336,6 +340,14 @@ pub async fn seen(tx: &mut Tx) -> Result<Seen, DalError> {
 /// [`DalError`] when the database cannot answer.
 pub async fn settled(tx: &mut Tx, seen: Seen) -> Result<bool, DalError> {
     tx.fetch_one(&SETTLED, params![seen.number]).await?.get("settled")
+}
+
+/// The last position that can be seen, 0 when there is none.
+///
+/// # Errors
+/// [`DalError`] when the database cannot answer.
+pub async fn last(tx: &mut Tx) -> Result<Position, DalError> {
+    tx.fetch_one(&LAST, params![]).await?.get("position")
 }
 
 /// The last position that was forgotten.

@@ -9,6 +9,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Postgres, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::Notify;
 
 use super::error::DalError;
 use super::lent::{Lent, in_time};
@@ -28,6 +29,9 @@ pub struct Tx {
     session: Session,
     statements: Arc<AtomicU64>,
     failed: bool,
+    /// Whoever waits for events of this process is told at the commit of one that writes some.
+    events: Arc<Notify>,
+    writes_events: bool,
 }
 
 pub(super) enum Session {
@@ -109,11 +113,13 @@ enum Either<P, S> {
 }
 
 impl Tx {
-    pub(super) fn new(session: Session, statements: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(session: Session, statements: Arc<AtomicU64>, events: Arc<Notify>) -> Self {
         Self {
             session,
             statements,
             failed: false,
+            events,
+            writes_events: false,
         }
     }
 
@@ -191,7 +197,16 @@ impl Tx {
             #[cfg(feature = "simulation")]
             Session::Staged(scene) => scene.commit().await,
         }
-        .map_err(|error| DalError::classify(COMMIT, error))
+        .map_err(|error| DalError::classify(COMMIT, error))?;
+        if self.writes_events {
+            self.events.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Takes note that there will be events once this is committed.
+    pub(super) const fn writes_events(&mut self) {
+        self.writes_events = true;
     }
 
     async fn run_more(

@@ -11,10 +11,12 @@ use brokkr_broker::app::attempts::{AttemptAt, Report};
 use brokkr_broker::app::caller::{Caller, Role};
 use brokkr_broker::app::claims::{ClaimRequest, InstanceId};
 use brokkr_broker::app::endings::EndingReport;
+use brokkr_broker::app::events::EventFilter;
 use brokkr_broker::app::idempotency::Answer;
 use brokkr_broker::app::renewals::RenewalRequest;
 use brokkr_broker::app::work_orders::{ListFilter, StartBy, Submission, WorkOrder};
 use brokkr_core::attempt::{Attempt, Epoch, Lease};
+use brokkr_core::events::state_word;
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::{Event, Life, Policy, State};
 use brokkr_core::limits::{
@@ -235,6 +237,29 @@ impl Order<'_> {
         }
     }
 
+    /// No change goes without its event: those of the order lead from nothing to where it is, without a gap.
+    async fn check_events(&self, life: Life) {
+        let filter = EventFilter {
+            work_order: Some(self.id),
+            ..EventFilter::default()
+        };
+        let page = self.side.app().list_events(&filter, None, 1_000).await.unwrap();
+        let mut state = None;
+        for event in &page.events {
+            assert_eq!(event.before, state, "{:#?}", page.events);
+            assert!(!event.kind.ends_order() || event == page.events.last().unwrap());
+            state = event.after.clone();
+        }
+        assert_eq!(
+            state.as_deref(),
+            Some(state_word(life.state)),
+            "{:#?}",
+            page.events
+        );
+        let attempt = page.events.last().and_then(|event| event.attempt);
+        assert_eq!(attempt.unwrap_or(Attempt::NONE), life.attempt);
+    }
+
     /// What must hold besides: every attempt is known, and an order can be found exactly while it can be claimed.
     async fn check(&self, life: Life) {
         let app = self.side.app();
@@ -380,6 +405,7 @@ async fn take(order: &mut Order<'_>, life: &mut Life, step: Step, epoch: Epoch, 
     );
     let mut after = expected.unwrap_or(*life);
     let found = order.life(after.policy).await;
+    order.check_events(after).await;
     if after.state == State::Deleted {
         assert_eq!(found.state, State::Deleted);
     } else {

@@ -18,6 +18,7 @@ use brokkr_broker::config::Limits;
 use brokkr_broker::tasks::{Driver, Nudger, Waker};
 use brokkr_client::{Client, ClientConfig};
 use brokkr_core::time::Timestamp;
+use tokio::task::JoinHandle;
 use url::Url;
 
 pub use actors::{LEASE, TestAgent, TestGenerator, TestViewer};
@@ -31,7 +32,7 @@ use server::Server;
 const SWEEP_ROWS_MAX: u32 = 100;
 const NEVER: Duration = Duration::from_secs(100 * 24 * 3_600);
 
-/// A running broker. Nothing happens by itself: sweeps run in [`TestBroker::sweep`] and [`TestBroker::advance`].
+/// A running broker. Nothing happens by itself, except that events are read while somebody listens: sweeps run in [`TestBroker::sweep`] and [`TestBroker::advance`].
 pub struct TestBroker {
     admin: Client,
     admin_pak: PakText,
@@ -40,6 +41,7 @@ pub struct TestBroker {
     http: reqwest::Client,
     names: Arc<AtomicU32>,
     nudging: OnceLock<Driver>,
+    tailing: JoinHandle<()>,
     // Before the database, so that the server is gone when that is dropped.
     server: Server,
     db: Arc<TestDb>,
@@ -116,6 +118,8 @@ impl TestBroker {
         admin_pak: PakText,
     ) -> Self {
         let server = Server::start(app.clone()).await;
+        let tail = app.clone();
+        let tailing = tokio::spawn(async move { tail.tail_events().await });
         let admin = client(server.url(), Some(&admin_pak));
         Self {
             admin,
@@ -125,6 +129,7 @@ impl TestBroker {
             http: reqwest::Client::new(),
             names,
             nudging: OnceLock::new(),
+            tailing,
             server,
             db,
         }
@@ -311,6 +316,7 @@ impl TestBroker {
 
 impl Drop for TestBroker {
     fn drop(&mut self) {
+        self.tailing.abort();
         self.app.stopping().cancel();
     }
 }

@@ -98,6 +98,18 @@ pub(crate) fn one<T: Row>(format: Format, row: &T, around: &Around) -> anyhow::R
     }
 }
 
+/// Shows one more thing below others.
+pub(crate) fn another<T: Row>(format: Format, row: &T, around: &Around) -> anyhow::Result<()> {
+    match format {
+        Format::Table | Format::Wide => {
+            let table = table::render(T::COLUMNS, vec![row.cells(around)], format == Format::Wide);
+            let row = table.split_once('\n').map_or("", |(_, row)| row);
+            print(row)
+        }
+        Format::Json | Format::Yaml | Format::Name => one(format, row, around),
+    }
+}
+
 /// A table of rows that no command names, such as attempts within a description.
 pub(crate) fn table_of<T: Row>(rows: &[T], around: &Around) -> String {
     table::render(

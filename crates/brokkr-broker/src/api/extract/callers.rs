@@ -20,9 +20,9 @@ pub(crate) struct AnyCaller(pub(crate) Caller);
 #[derive(Debug)]
 pub(crate) struct Admin(pub(crate) Caller);
 
-/// An administrator or a viewer. Who reads is of no interest.
+/// An administrator or a viewer.
 #[derive(Debug)]
-pub(crate) struct Reader;
+pub(crate) struct Reader(pub(crate) Caller);
 
 /// An administrator, a viewer or the agent that the path names, for reading.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ by_role! {
         Role::Agent(_) | Role::Generator(_) => Err(admin_required()),
     }
     Reader(caller) {
-        Role::Admin | Role::Viewer => Ok(Self),
+        Role::Admin | Role::Viewer => Ok(Self(caller)),
         Role::Agent(_) | Role::Generator(_) => Err(admin_required()),
     }
     AdminOrAgent(caller) {

@@ -140,10 +140,12 @@ codes! {
     InvalidReason = BAD_REQUEST "invalid_reason";
     /// The chunk's stream or position makes no sense.
     InvalidOutput = BAD_REQUEST "invalid_output";
-    /// The place in the output is not one that the live stream gave out.
+    /// The place in the output, or among the events, is not one that the live stream gave out.
     InvalidPosition = BAD_REQUEST "invalid_position";
     /// The idempotency key is not 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey = BAD_REQUEST "invalid_idempotency_key";
+    /// Events after the place were forgotten; `details` says where those begin that are kept.
+    EventsForgotten = GONE "events_forgotten";
     /// The attempt has printed as much as is stored.
     OutputLimit = PAYLOAD_TOO_LARGE "output_limit";
 

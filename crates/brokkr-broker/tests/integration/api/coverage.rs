@@ -173,6 +173,7 @@ const OPERATIONS: &[(&str, &str, Access, Option<&str>)] = &[
     ),
     ("POST", "/api/v1/work-orders/{id}/cancel", Admin, Some("{}")),
     ("POST", "/api/v1/work-orders/{id}/retry", Admin, None),
+    ("GET", "/api/v1/events", Reader, None),
     ("POST", "/api/v1/work-order-log/retries", Admin, Some("{}")),
     ("GET", "/api/v1/work-orders/{id}/targeting", Reader, None),
     (

@@ -11,6 +11,7 @@ mod claims;
 mod coverage;
 mod deadlines;
 mod endings;
+mod events;
 mod explain;
 mod generators;
 mod health;

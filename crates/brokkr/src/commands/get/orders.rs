@@ -1,7 +1,7 @@
 //! Orders of the queue, or given ones.
 
-use brokkr_api::{ListLog, ListWorkOrders, WorkOrder, WorkOrderStatus};
-use brokkr_client::Client;
+use brokkr_api::{EventsQuery, ListLog, ListWorkOrders, WorkOrder, WorkOrderStatus};
+use brokkr_client::{Client, EventTold};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
@@ -35,6 +35,10 @@ pub(super) struct OrdersArgs {
     #[arg(long, default_value_t = 500, value_name = "NUMBER")]
     limit: usize,
 
+    /// Then go on, and show each order again when it changes
+    #[arg(short, long, conflicts_with_all = ["orders", "all"])]
+    watch: bool,
+
     #[command(flatten)]
     output: OutputArgs,
 
@@ -50,12 +54,21 @@ pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
         status,
         work_type,
         limit,
+        watch,
         output,
         connection,
     } = args;
     let client = connection.client()?;
     if !orders.is_empty() {
         return given(&client, &orders, &output).await;
+    }
+    let mut changes = client.listen(EventsQuery {
+        types: Some("work_order.*".to_owned()),
+        ..EventsQuery::default()
+    });
+    if watch {
+        // Before the look, or what comes in between is missed.
+        changes.next().await.transpose()?;
     }
     let query = ListWorkOrders {
         status,
@@ -100,7 +113,28 @@ pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
     } else {
         "No orders wait or run. How others ended: brokkr get log"
     };
-    output::list(output.output, &found, &around(&client).await, nothing)
+    let around = around(&client).await;
+    output::list(output.output, &found, &around, nothing)?;
+    if !watch {
+        return Ok(());
+    }
+    while let Some(told) = changes.next().await.transpose()? {
+        let EventTold::Event(event) = told else { continue };
+        let Some(id) = event.work_order_id else { continue };
+        let order = match client.work_order(id).await {
+            Err(error) if error.status() == Some(404) => continue,
+            order => order?,
+        };
+        let wanted = status.is_none_or(|status| order.status == status)
+            && query
+                .work_type
+                .as_ref()
+                .is_none_or(|wanted| *wanted == order.work_type);
+        if wanted {
+            output::another(output.output, &order, &around)?;
+        }
+    }
+    Ok(())
 }
 
 async fn given(client: &Client, ids: &[Uuid], output: &OutputArgs) -> anyhow::Result<()> {
