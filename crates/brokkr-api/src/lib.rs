@@ -24,6 +24,7 @@ mod retries;
 mod targeting;
 mod texts;
 mod time;
+mod webhooks;
 mod whole;
 mod work_orders;
 
@@ -42,7 +43,9 @@ pub use events::{Event, EventPage, EventsQuery, event_stream};
 pub use explain::{Explanation, ExplanationReason, Preview, ReasonAgent};
 pub use generators::{CreateGenerator, Generator, GeneratorCreated, RotatedGeneratorPak, UpdateGenerator};
 pub use known_fields::KnownFields;
-pub use lists::{AgentByName, ListAgents, ListGenerators, ListLog, ListPaks, ListPending, ListWorkOrders};
+pub use lists::{
+    AgentByName, ListAgents, ListGenerators, ListLog, ListPaks, ListPending, ListWebhooks, ListWorkOrders,
+};
 pub use log::WorkOrderLog;
 pub use output::{
     AppendOutput, OutputAppended, OutputAppendedItem, OutputChunk, OutputEnded, OutputPage, OutputPiece,
@@ -54,6 +57,10 @@ pub use renewals::{CancelRequested, HeldClaim, Lost, Renewals, RenewalsRequest, 
 pub use retries::{RefusedRetry, RetriedOrder, RetriesAnswer, RetriesRequest};
 pub use targeting::{SetTargeting, Targeting, TargetingRequest};
 pub use time::{Time, TimeError};
+pub use webhooks::{
+    CreateWebhook, DeliveriesReplayed, DeliveryStatus, EnableWebhook, ListDeliveries, ReplayDeliveries,
+    RotateSecret, UpdateWebhook, Webhook, WebhookCreated, WebhookDelivery,
+};
 pub use work_orders::{
     BatchAnswer, BatchCreate, BatchItem, CreateWorkOrder, Delivery, WorkOrder, WorkOrderStatus,
 };

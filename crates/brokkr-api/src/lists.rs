@@ -86,6 +86,9 @@ pub type ListGenerators = ListAgents;
 /// How many PAKs to list, and from where on.
 pub type ListPaks = ListAgents;
 
+/// How many webhooks to list, and from where on.
+pub type ListWebhooks = ListAgents;
+
 /// The one agent with this name in this cluster. Both are needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

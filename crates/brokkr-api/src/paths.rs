@@ -76,6 +76,26 @@ pub const GENERATOR_ROTATE_PAK: &str = "/api/v1/generators/{id}/rotate-pak";
 pub const PAKS: &str = "/api/v1/paks";
 /// One PAK, by its short part.
 pub const PAK: &str = "/api/v1/paks/{short}";
+/// Create and list webhooks.
+pub const WEBHOOKS: &str = "/api/v1/webhooks";
+/// One webhook.
+pub const WEBHOOK: &str = "/api/v1/webhooks/{id}";
+/// Give a webhook a new secret.
+pub const WEBHOOK_ROTATE_SECRET: &str = "/api/v1/webhooks/{id}/rotate-secret";
+/// Tell a webhook again of what happens.
+pub const WEBHOOK_ENABLE: &str = "/api/v1/webhooks/{id}/enable";
+/// Tell a webhook of nothing.
+pub const WEBHOOK_DISABLE: &str = "/api/v1/webhooks/{id}/disable";
+/// Send a webhook something to try it.
+pub const WEBHOOK_TEST: &str = "/api/v1/webhooks/{id}/test";
+/// What a webhook was told.
+pub const WEBHOOK_DELIVERIES: &str = "/api/v1/webhooks/{id}/deliveries";
+/// One delivery of a webhook.
+pub const WEBHOOK_DELIVERY: &str = "/api/v1/webhooks/{id}/deliveries/{delivery}";
+/// Send one delivery again.
+pub const WEBHOOK_DELIVERY_REPLAY: &str = "/api/v1/webhooks/{id}/deliveries/{delivery}/replay";
+/// Send many deliveries of a webhook again.
+pub const WEBHOOK_REPLAYS: &str = "/api/v1/webhooks/{id}/replays";
 /// Whether the process lives.
 pub const HEALTHZ: &str = "/healthz";
 /// Whether the broker can serve.
@@ -103,6 +123,11 @@ pub fn agent_annotation(id: Uuid, key: &str) -> String {
 /// The path of one PAK, by its short part.
 pub fn pak(short: &str) -> String {
     PAK.replace("{short}", &encoded(short))
+}
+
+/// The path of one delivery of a webhook, of a template that has one.
+pub fn webhook_delivery(template: &str, webhook: Uuid, delivery: Uuid) -> String {
+    with_id(template, webhook).replace("{delivery}", &delivery.to_string())
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986. The segments `.` and `..` cannot be written at all:

@@ -17,6 +17,12 @@ const VISIBLE: &str = r"^[!-~]+$";
 const TEXT: &str = r"^[^\x00]*$";
 /// Anything but NUL, and not only white space.
 const SAID: &str = r"^[^\x00]*[^\s\x00][^\x00]*$";
+/// A type of events, a noun with all of its types, or everything.
+const EVENTS: &str = r"^(\*|[a-z_]+\.(\*|[a-z_]+))$";
+/// An address for HTTP.
+const HTTP: &str = r"^https?://[!-~]+$";
+/// Printable ASCII.
+const HEADER: &str = r"^[ -~]*$";
 
 macro_rules! texts {
     ($($name:ident: $min:literal..=$max:literal of $pattern:ident;)*) => {$(
@@ -66,6 +72,9 @@ texts! {
     Message: 0..=65536 of TEXT;
     MetadataKey: 1..=64 of NAME;
     MetadataValue: 0..=4096 of TEXT;
+    EventPattern: 1..=64 of EVENTS;
+    Url: 1..=2048 of HTTP;
+    HeaderValue: 0..=4096 of HEADER;
 }
 
 choices! {

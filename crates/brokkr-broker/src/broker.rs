@@ -18,13 +18,17 @@ use crate::app::database_clock::{ClockError, DatabaseClock};
 use crate::app::random::{Random, SystemRandom};
 use crate::app::restore::Restored;
 use crate::app::startup::FirstAdminError;
+use crate::app::webhooks::{SealingKeyError, Telling};
 use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, Limits, TlsConfig};
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
     ClockReader, DeadlineSweeper, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner,
-    StartBySweeper, Vacuumer, Waker,
+    StartBySweeper, Vacuumer, Waker, WebhookDeliverer,
 };
+
+/// One small query when there is no webhook.
+const WEBHOOKS_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a client may take to send a request's head. Slower ones only hold connections.
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
@@ -62,6 +66,9 @@ pub enum StartError {
     /// The configuration of the administrator's key makes no sense.
     #[error("the configuration of the administrator's key makes no sense")]
     AdminConfig(#[from] AdminConfigError),
+    /// The key for the secrets of webhooks cannot be used.
+    #[error("the key for the secrets of webhooks cannot be used")]
+    WebhooksKey(#[from] SealingKeyError),
     /// The database could not be opened.
     #[error("could not open the database")]
     Database(#[source] DalError),
@@ -124,6 +131,8 @@ impl Broker {
         surroundings: Surroundings,
     ) -> Result<RunningBroker, StartError> {
         let first_admin = config.admin.first_admin()?;
+        let telling = Telling::new(&config.webhooks)?;
+        telling.announce();
         // Before the database: a port that is taken is the mistake that is made most, and is found at once.
         let listener = listen(config.http.listen)?;
         let tls = tls(config.http.tls.as_ref()).await?;
@@ -138,7 +147,8 @@ impl Broker {
             surroundings.random,
             config.limits.clone(),
         )
-        .remembering_keys_for(Duration::from_secs(config.authentication.key_cache_seconds_max));
+        .remembering_keys_for(Duration::from_secs(config.authentication.key_cache_seconds_max))
+        .telling_webhooks(telling);
         let first_admin_pak = app.ensure_admin(&first_admin).await?;
         let tasks = spawn_tasks(&app, clock, &config);
         let router = api::router(app.clone(), surroundings.link_trace);
@@ -298,12 +308,19 @@ fn spawn_tasks(app: &App, clock: Arc<DatabaseClock>, config: &BrokerConfig) -> D
         async move { app.tail_events().await }
     });
     driver.spawn(Vacuumer::new(app.clone()), ROUTES_VACUUMED_EVERY);
-    let pruner = Pruner::new(app.clone(), config.retention.clone(), batch_max);
+    let pruner = Pruner::new(
+        app.clone(),
+        config.retention.clone(),
+        config.webhooks.deliveries_days,
+        batch_max,
+    );
     driver.spawn(pruner, Duration::from_secs(sweeps.retention_seconds.max(1)));
     driver.spawn(
         ClockReader::new(app.clone(), clock),
         Duration::from_secs(sweeps.clock_seconds.max(1)),
     );
+    let deliverer = WebhookDeliverer::new(app.clone(), config.webhooks.sending_max);
+    driver.spawn(deliverer, WEBHOOKS_TOLD_EVERY);
     driver.spawn(MetricsFolder::new(app.clone()), METRICS_FOLDED_EVERY);
     driver
 }

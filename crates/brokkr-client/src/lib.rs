@@ -17,6 +17,7 @@ pub mod retry;
 mod sse;
 mod status;
 mod transport;
+mod webhooks;
 mod work_orders;
 
 pub use carrier::{Carriage, Carrier, NotCarried};

@@ -67,6 +67,14 @@ id! {
     /// Names one annotation of one agent.
     AgentAnnotationId
 }
+id! {
+    /// Names a webhook: somebody who is told of events.
+    WebhookId
+}
+id! {
+    /// Names what one webhook is told of one event, at every attempt.
+    DeliveryId
+}
 
 /// Builds a UUIDv7 (RFC 9562, section 5.7, method 3 of 6.2) from a time and random bytes.
 ///

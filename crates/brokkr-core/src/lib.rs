@@ -15,3 +15,4 @@ pub mod report;
 pub mod retry;
 pub mod routing;
 pub mod time;
+pub mod webhooks;

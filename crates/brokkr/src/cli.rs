@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     agent, annotate, bench, broker, cancel, completion, config, context, create, delete, describe, dev,
     doctor, events, explain, get, internal, label, login, logs, migrate, pause, retry, rotate_pak, submit,
-    wait,
+    wait, webhook,
 };
 use crate::exit::{self, EXIT_CODES, Exit};
 use crate::references;
@@ -58,6 +58,7 @@ enum Command {
     Resume(pause::ResumeArgs),
     RotatePak(rotate_pak::Args),
     Delete(delete::Args),
+    Webhook(webhook::Args),
     Login(login::Args),
     Context(context::Args),
     Broker(broker::Args),
@@ -140,6 +141,7 @@ impl Command {
             Command::Pause(args) => pause::pause(args).await,
             Command::Resume(args) => pause::resume(args).await,
             Command::RotatePak(args) => rotate_pak::run(args).await,
+            Command::Webhook(args) => webhook::run(args).await,
             Command::Delete(args) => delete::run(args).await,
             Command::Login(args) => login::run(args).await,
             Command::Context(args) => context::run(args),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use brokkr_agent::clock::{Clock as _, SystemClock};
-use brokkr_api::{Agent, Generator, ListAgents, Time};
+use brokkr_api::{Agent, Generator, ListAgents, Time, Webhook};
 use brokkr_client::Client;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ pub(crate) fn kinds_split(words: impl IntoIterator<Item = OsString>) -> Vec<OsSt
                 .to_str()
                 .is_some_and(|verb| matches!(verb, "get" | "describe" | "delete"));
         match word.to_str().and_then(|word| word.split_once('/')) {
-            Some((kind @ ("order" | "agent" | "generator" | "pak"), name))
+            Some((kind @ ("order" | "agent" | "generator" | "pak" | "webhook"), name))
                 if after_verb && !name.is_empty() =>
             {
                 split.extend([kind.into(), name.into()]);
@@ -86,6 +86,33 @@ pub(crate) async fn all_generators(client: &Client) -> anyhow::Result<Vec<Genera
             None => return Ok(generators),
         }
     }
+}
+
+/// Every webhook.
+pub(crate) async fn all_webhooks(client: &Client) -> anyhow::Result<Vec<Webhook>> {
+    let mut webhooks = Vec::new();
+    let mut query = ListAgents::default();
+    loop {
+        let page = client.webhooks(&query).await?;
+        webhooks.extend(page.items);
+        match page.next {
+            Some(cursor) => query.cursor = Some(cursor),
+            None => return Ok(webhooks),
+        }
+    }
+}
+
+/// The webhook that is meant by an id, `webhook/<id>` or a name.
+pub(crate) async fn webhook(client: &Client, text: &str) -> anyhow::Result<Webhook> {
+    if let Ok(id) = text.strip_prefix("webhook/").unwrap_or(text).parse::<Uuid>() {
+        return Ok(client.webhook(id).await?);
+    }
+    let mut webhooks = all_webhooks(client).await?.into_iter();
+    webhooks.find(|webhook| webhook.name == text).ok_or_else(|| {
+        usage(format!(
+            "there is no webhook {text}; brokkr get webhooks lists them"
+        ))
+    })
 }
 
 /// The agent that is meant by an id, `agent/<id>`, a name, or `name/cluster`.

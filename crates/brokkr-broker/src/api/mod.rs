@@ -31,6 +31,8 @@ mod health;
 mod output;
 mod paks;
 mod renewals;
+mod webhook_deliveries;
+mod webhooks;
 mod work_order_log;
 mod work_orders;
 

@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use brokkr_core::ids::{AgentAnnotationId, AgentId, AgentLabelId, GeneratorId, WorkOrderId};
+use brokkr_core::ids::{
+    AgentAnnotationId, AgentId, AgentLabelId, DeliveryId, GeneratorId, WebhookId, WorkOrderId,
+};
 use brokkr_core::limits::PageLimit;
 use brokkr_core::pak::ShortPart;
 use brokkr_core::time::Timestamp;
@@ -34,7 +36,15 @@ macro_rules! id_keys {
     )*};
 }
 
-id_keys!(WorkOrderId, AgentId, GeneratorId, AgentLabelId, AgentAnnotationId);
+id_keys!(
+    WorkOrderId,
+    AgentId,
+    GeneratorId,
+    AgentLabelId,
+    AgentAnnotationId,
+    WebhookId,
+    DeliveryId
+);
 
 impl CursorKey for ShortPart {
     fn to_cursor(&self) -> String {

@@ -12,7 +12,8 @@ use super::problem::{Code, Problem};
 use super::state::{AppState, LinkTrace};
 use super::{
     agent_annotations, agent_labels, agents, attempts, auth, claims, docs, endings, events, explain,
-    generators, health, openapi, output, paks, renewals, retries, work_order_log, work_orders,
+    generators, health, openapi, output, paks, renewals, retries, webhook_deliveries, webhooks,
+    work_order_log, work_orders,
 };
 use crate::app::App;
 
@@ -34,6 +35,8 @@ pub(super) fn operations() -> OpenApiRouter<AppState> {
         .merge(agent_annotations::router())
         .merge(generators::router())
         .merge(paks::router())
+        .merge(webhooks::router())
+        .merge(webhook_deliveries::router())
         .merge(auth::router())
         .merge(health::router())
 }

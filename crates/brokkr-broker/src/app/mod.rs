@@ -36,6 +36,7 @@ pub mod startup;
 mod steps;
 pub mod sweeps;
 mod waiters;
+pub mod webhooks;
 pub mod work_orders;
 pub mod yaml;
 
@@ -51,7 +52,7 @@ use moka::sync::Cache;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::config::Limits;
+use crate::config::{Limits, WebhooksConfig};
 pub use crate::dal::DalError;
 use crate::dal::Db;
 use clock::Clock;
@@ -65,6 +66,7 @@ use nudges::Nudges;
 use offers::Offers;
 use random::Random;
 use waiters::Waiters;
+use webhooks::{Receivers, Telling};
 
 /// More agents than that look twice when they begin to wait.
 const ROUTES_SEEN_MAX: u64 = 100_000;
@@ -92,6 +94,7 @@ pub struct Parts {
     nudges: Nudges,
     events: Tail,
     keys: KeyCache,
+    telling: Telling,
 }
 
 impl Deref for App {
@@ -107,6 +110,7 @@ impl App {
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>, random: Arc<dyn Random>, limits: Limits) -> Self {
         let [writers, _] = db.pool_use();
+        let webhooks_config = WebhooksConfig::default();
         let (nudges, keys) = (Nudges::default(), KeyCache::of_broker(&db, key_cache::KEPT));
         Self(Arc::new(Parts {
             db,
@@ -124,6 +128,7 @@ impl App {
             nudges,
             events: Tail::default(),
             keys,
+            telling: Telling::with(None, Receivers::new(&webhooks_config), &webhooks_config),
         }))
     }
 
@@ -134,6 +139,13 @@ impl App {
         let keys = KeyCache::of_broker(&self.db, kept);
         let parts = Arc::unwrap_or_clone(self.0);
         Self(Arc::new(Parts { keys, ..parts }))
+    }
+
+    /// The same broker, which tells webhooks with `telling`.
+    #[must_use]
+    pub fn telling_webhooks(self, telling: Telling) -> Self {
+        let parts = Arc::unwrap_or_clone(self.0);
+        Self(Arc::new(Parts { telling, ..parts }))
     }
 
     /// What this broker counts.

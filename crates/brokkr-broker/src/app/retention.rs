@@ -44,11 +44,7 @@ impl App {
     ///
     /// # Errors
     /// [`DalError`] when the database did not do its part.
-    #[expect(
-        clippy::unused_async,
-        reason = "whoever sends events elsewhere looks here for what was sent"
-    )]
     async fn events_needed_from(&self) -> Result<Position, DalError> {
-        Ok(Position::MAX)
+        Ok(self.webhooks_told_up_to().await?.unwrap_or(Position::MAX))
     }
 }

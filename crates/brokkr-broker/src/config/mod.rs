@@ -7,6 +7,7 @@ mod http;
 mod limits;
 mod retention;
 mod sweeps;
+mod webhooks;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ pub use http::{HttpConfig, TlsConfig};
 pub use limits::Limits;
 pub use retention::RetentionConfig;
 pub use sweeps::SweepConfig;
+pub use webhooks::WebhooksConfig;
 
 /// Everything that can be configured of a broker.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -36,4 +38,6 @@ pub struct BrokerConfig {
     pub admin: AdminConfig,
     /// How callers are recognised.
     pub authentication: AuthenticationConfig,
+    /// How webhooks are told.
+    pub webhooks: WebhooksConfig,
 }

@@ -85,6 +85,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0009_agent_reports.sql"),
         sqlite: include_str!("../../migrations/sqlite/0009_agent_reports.sql"),
     },
+    Script {
+        version: 11,
+        description: "webhooks",
+        postgres: include_str!("../../migrations/postgres/0011_webhooks.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0011_webhooks.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

@@ -38,6 +38,8 @@ pub mod sweeps;
 mod tx;
 pub mod vacuum;
 mod value;
+pub mod webhook_deliveries;
+pub mod webhooks;
 pub mod work_orders;
 
 pub use self::db::{Db, DbOptions, PoolUse, SILENCE_MAX};
@@ -80,6 +82,8 @@ pub fn all_statements() -> Vec<&'static Sql> {
         routes::STATEMENTS,
         sweeps::STATEMENTS,
         vacuum::STATEMENTS,
+        webhook_deliveries::STATEMENTS,
+        webhooks::STATEMENTS,
         work_orders::STATEMENTS,
     ]
     .concat()

@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 use brokkr_core::attempt::Attempt;
-use brokkr_core::ids::{AgentAnnotationId, AgentId, AgentLabelId, GeneratorId, WorkOrderId};
+use brokkr_core::ids::{
+    AgentAnnotationId, AgentId, AgentLabelId, DeliveryId, GeneratorId, WebhookId, WorkOrderId,
+};
 use brokkr_core::life::{AttemptEnding, Delivery, Ending};
 use brokkr_core::names::{
     AgentName, AnnotationKey, AnnotationValue, ClusterName, GeneratorName, KeyName, Label, WorkType,
@@ -161,6 +163,8 @@ columns! {
     GeneratorId = uuid(id) Ok(Self::new(id));
     AgentLabelId = uuid(id) Ok(Self::new(id));
     AgentAnnotationId = uuid(id) Ok(Self::new(id));
+    WebhookId = uuid(id) Ok(Self::new(id));
+    DeliveryId = uuid(id) Ok(Self::new(id));
     String = text(text) Ok(text);
     WorkType = text(text) Ok(Self::parse(text)?);
     AgentName = text(text) Ok(Self::parse(text)?);

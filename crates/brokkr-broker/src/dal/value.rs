@@ -1,7 +1,9 @@
 //! What goes into a statement: single values, and rows of them for a batch.
 
 use brokkr_core::attempt::Attempt;
-use brokkr_core::ids::{AgentAnnotationId, AgentId, AgentLabelId, GeneratorId, WorkOrderId};
+use brokkr_core::ids::{
+    AgentAnnotationId, AgentId, AgentLabelId, DeliveryId, GeneratorId, WebhookId, WorkOrderId,
+};
 use brokkr_core::life::{AttemptEnding, Delivery, Ending};
 use brokkr_core::names::{
     AgentName, AnnotationKey, AnnotationValue, ClusterName, GeneratorName, KeyName, Label, WorkType,
@@ -190,6 +192,8 @@ values! {
     GeneratorId => Uuid(id) id.as_uuid();
     AgentLabelId => Uuid(id) id.as_uuid();
     AgentAnnotationId => Uuid(id) id.as_uuid();
+    WebhookId => Uuid(id) id.as_uuid();
+    DeliveryId => Uuid(id) id.as_uuid();
     String => Text(text) text;
     &String => Text(text) text.clone();
     &str => Text(text) text.to_owned();

@@ -14,6 +14,7 @@ mod pruner;
 mod start_by_sweeper;
 mod vacuumer;
 mod waker;
+mod webhook_deliverer;
 
 use std::error::Error;
 use std::future::Future;
@@ -29,6 +30,7 @@ pub use pruner::Pruner;
 pub use start_by_sweeper::StartBySweeper;
 pub use vacuumer::Vacuumer;
 pub use waker::Waker;
+pub use webhook_deliverer::WebhookDeliverer;
 
 /// Something that is done again and again.
 pub trait Task: Send + 'static {

@@ -8,16 +8,18 @@ use crate::config::RetentionConfig;
 pub struct Pruner {
     app: App,
     retention: RetentionConfig,
+    deliveries_days: u32,
     batch_max: u32,
 }
 
 impl Pruner {
-    /// Forgets at most `batch_max` rows of each kind in one transaction.
+    /// Forgets at most `batch_max` rows of each kind in one transaction, and webhooks' deliveries `deliveries_days` after they ended.
     #[must_use]
-    pub const fn new(app: App, retention: RetentionConfig, batch_max: u32) -> Self {
+    pub const fn new(app: App, retention: RetentionConfig, deliveries_days: u32, batch_max: u32) -> Self {
         Self {
             app,
             retention,
+            deliveries_days,
             batch_max,
         }
     }
@@ -33,6 +35,11 @@ impl Task for Pruner {
             .forget(&self.retention, self.batch_max)
             .await
             .map_err(TaskError::because)?;
-        Ok(Activity::of(passing.max(old), self.batch_max))
+        let told = self
+            .app
+            .forget_webhook_deliveries(self.deliveries_days, self.batch_max)
+            .await
+            .map_err(TaskError::because)?;
+        Ok(Activity::of(passing.max(old).max(told), self.batch_max))
     }
 }

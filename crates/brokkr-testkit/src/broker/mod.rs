@@ -14,6 +14,7 @@ use brokkr_api::{Agent, CreateAgent, CreateGenerator, CreatePak, PakRole, PakTex
 use brokkr_broker::app::App;
 use brokkr_broker::app::clock::Clock;
 use brokkr_broker::app::startup::FirstAdmin;
+use brokkr_broker::app::webhooks::{InHand, Telling};
 use brokkr_broker::config::Limits;
 use brokkr_broker::tasks::{Driver, Nudger, Waker};
 use brokkr_client::{Client, ClientConfig};
@@ -30,6 +31,7 @@ use crate::{Backend, FakeClock, SeededRandom, TestDb};
 use server::Server;
 
 const SWEEP_ROWS_MAX: u32 = 100;
+const EVENTS_SETTLE: Duration = Duration::from_millis(2);
 const NEVER: Duration = Duration::from_secs(100 * 24 * 3_600);
 
 /// A running broker. Nothing happens by itself, except that events are read while somebody listens: sweeps run in [`TestBroker::sweep`] and [`TestBroker::advance`].
@@ -61,6 +63,18 @@ impl TestBroker {
     /// # Panics
     /// When it does not start.
     pub async fn start_with(backend: Backend, limits: Limits) -> Self {
+        Self::start_as(backend, limits, |app| app).await
+    }
+
+    /// A broker with default limits that tells webhooks with `telling`, in [`TestBroker::tell_webhooks`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_telling(backend: Backend, telling: Telling) -> Self {
+        Self::start_as(backend, Limits::default(), |app| app.telling_webhooks(telling)).await
+    }
+
+    async fn start_as(backend: Backend, limits: Limits, made: impl FnOnce(App) -> App) -> Self {
         let db = Arc::new(TestDb::start(backend).await);
         let (clock, names) = (FakeClock::new(), Arc::new(AtomicU32::new(1)));
         let app = App::new(
@@ -69,6 +83,7 @@ impl TestBroker {
             Arc::new(SeededRandom::new(1)),
             limits,
         );
+        let app = made(app);
         let admin_pak = first_admin(&app).await;
         Self::serve(app, db, clock, names, admin_pak).await
     }
@@ -78,6 +93,18 @@ impl TestBroker {
     /// # Panics
     /// When it does not start.
     pub async fn replica(&self) -> Self {
+        self.replica_as(|app| app).await
+    }
+
+    /// Another broker on the same database, which tells webhooks with `telling`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn replica_telling(&self, telling: Telling) -> Self {
+        self.replica_as(|app| app.telling_webhooks(telling)).await
+    }
+
+    async fn replica_as(&self, made: impl FnOnce(App) -> App) -> Self {
         let seed = u64::from(self.next_number()) << 32;
         let (db, clock) = (self.db.connect(&test_options()).await, self.clock.clone());
         let app = App::new(
@@ -87,7 +114,7 @@ impl TestBroker {
             Limits::default(),
         );
         Self::serve(
-            app,
+            made(app),
             Arc::clone(&self.db),
             clock,
             Arc::clone(&self.names),
@@ -275,6 +302,38 @@ impl TestBroker {
         while app.expire_unstarted(SWEEP_ROWS_MAX).await.expect(SWEPT) > 0 {}
         while app.prune(SWEEP_ROWS_MAX).await.expect(SWEPT) > 0 {}
         app.wake_waiting_claims().await.expect(SWEPT);
+    }
+
+    /// Makes the deliveries of all webhooks, and sends those that are due, one after the other, until none is. Answers how many it
+    /// sent.
+    ///
+    /// # Panics
+    /// When the broker cannot do so.
+    pub async fn tell_webhooks(&self) -> usize {
+        const TOLD: &str = "webhooks are told";
+        let (app, in_hand) = (&self.app, InHand::default());
+        let mut sent = 0;
+        // On PostgreSQL the transactions of other tests, which end soon, may hold events back.
+        loop {
+            let made = app.make_webhook_deliveries(SWEEP_ROWS_MAX).await.expect(TOLD);
+            if made.events == 0 && made.caught_up {
+                break;
+            }
+            tokio::time::sleep(EVENTS_SETTLE).await;
+        }
+        loop {
+            let due = app
+                .take_webhook_deliveries(&in_hand, SWEEP_ROWS_MAX)
+                .await
+                .expect(TOLD);
+            if due.is_empty() {
+                return sent;
+            }
+            for delivery in due {
+                app.send_webhook_delivery(delivery).await.expect(TOLD);
+                sent += 1;
+            }
+        }
     }
 
     /// A request to a path such as `/api/v1/agents`, with anything in it. [`Answer::of`] sends it.

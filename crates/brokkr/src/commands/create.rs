@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use brokkr_api::{Agent, CreateAgent, CreateGenerator, CreatePak, PakRole, PakText, Time, UpdateAgent};
 use clap::{Subcommand, ValueEnum};
 
-use super::{annotate, annotate::key_value, label};
+use super::{annotate, annotate::key_value, label, webhook};
 use crate::connection::ConnectionArgs;
 use crate::contexts::write_private;
 use crate::exit::{Exit, usage};
@@ -20,11 +20,12 @@ const EXAMPLES: &str = "\
 Examples:
   brokkr create agent runner --cluster eu-west -l prod --save-pak runner.pak
   brokkr create generator ci --save-pak ci.pak
-  brokkr create pak dashboard --role viewer --expires-in 90d";
+  brokkr create pak dashboard --role viewer --expires-in 90d
+  brokkr create webhook deploy-bot --url https://hooks.example.com/brokkr -e work_order.failed";
 
-/// Create agents, generators and PAKs
+/// Create agents, generators, PAKs and webhooks
 ///
-/// A PAK is shown once: the broker keeps only a hash of it.
+/// A PAK is shown once: the broker keeps only a hash of it. So is the secret of a webhook.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -70,6 +71,11 @@ enum What {
         #[command(flatten)]
         connection: ConnectionArgs,
     },
+    /// A webhook, which is told of events from now on
+    #[command(
+        after_help = "Examples:\n  brokkr create webhook deploy-bot --url https://hooks.example.com/brokkr -e work_order.failed -e work_order.lost\n  brokkr create webhook all --url https://hooks.example.com/all -e '*' --save-secret all.secret"
+    )]
+    Webhook(webhook::CreateArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -116,6 +122,7 @@ enum Role {
 pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.what {
         What::Agent(args) => create_agent(args).await?,
+        What::Webhook(args) => webhook::create(args).await?,
         What::Generator {
             name,
             description,
@@ -218,7 +225,7 @@ fn from_now(span: Duration) -> Time {
 }
 
 /// A PAK that cannot be written would be lost, so this is looked at before it is made.
-fn refuse_existing(file: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn refuse_existing(file: Option<&Path>) -> anyhow::Result<()> {
     let Some(file) = file else { return Ok(()) };
     match fs::symlink_metadata(file) {
         Ok(_) => Err(usage(format!("{} exists already", file.display()))),
@@ -234,15 +241,20 @@ fn refuse_existing(file: Option<&Path>) -> anyhow::Result<()> {
 
 /// Hands over a PAK: to a file of its owner, or to standard output, where nothing else is written.
 pub(crate) fn deliver(pak: &PakText, file: Option<&Path>) -> anyhow::Result<()> {
-    let line = format!("{}\n", pak.expose());
+    hand_over(pak.expose(), "PAK", file)
+}
+
+/// Hands over a secret in the same way. `what` is what people call it.
+pub(crate) fn hand_over(secret: &str, what: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    let line = format!("{secret}\n");
     if let Some(file) = file {
         match write_private(file, line.as_bytes()) {
             Ok(()) => {
-                eprintln!("its PAK is in {}", file.display());
+                eprintln!("its {what} is in {}", file.display());
                 return Ok(());
             }
             // Better on the screen than nowhere.
-            Err(error) => eprintln!("could not write {}: {error}; this is the PAK:", file.display()),
+            Err(error) => eprintln!("could not write {}: {error}; this is the {what}:", file.display()),
         }
     }
     print(&line)

@@ -16,7 +16,7 @@ Examples:
   brokkr delete generator ci
   brokkr delete pak 4vJ9JU1b";
 
-/// Delete orders, agents, generators or PAKs
+/// Delete orders, agents, generators, PAKs or webhooks
 ///
 /// Prefer `brokkr cancel` for orders: it stops work that runs, and leaves an entry in the log.
 #[derive(Debug, clap::Args)]
@@ -77,6 +77,19 @@ enum What {
         #[command(flatten)]
         connection: ConnectionArgs,
     },
+    /// Webhooks, with what is known of their deliveries
+    #[command(
+        visible_alias = "webhooks",
+        after_help = "Examples:\n  brokkr delete webhook deploy-bot"
+    )]
+    Webhook {
+        /// Their names or ids
+        #[arg(required = true, value_name = "WEBHOOK")]
+        webhooks: Vec<String>,
+
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
@@ -88,6 +101,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
             connection,
         } => delete_generators(generators, connection).await?,
         What::Pak { paks, connection } => delete_paks(paks, connection).await?,
+        What::Webhook { webhooks, connection } => delete_webhooks(webhooks, connection).await?,
     }
     Ok(Exit::Succeeded)
 }
@@ -126,6 +140,19 @@ async fn delete_generators(generators: Vec<String>, connection: ConnectionArgs) 
             .await
             .with_context(|| format!("could not delete generator {name}"))?;
         print(&format!("generator/{} deleted\n", generator.name))?;
+    }
+    Ok(())
+}
+
+async fn delete_webhooks(webhooks: Vec<String>, connection: ConnectionArgs) -> anyhow::Result<()> {
+    let client = connection.client()?;
+    for name in webhooks {
+        let webhook = references::webhook(&client, &name).await?;
+        client
+            .delete_webhook(webhook.id)
+            .await
+            .with_context(|| format!("could not delete webhook {name}"))?;
+        print(&format!("webhook/{} deleted\n", webhook.name))?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ Examples:
   brokkr get attempts ID
   brokkr get agents";
 
-/// Show orders, the log, agents, generators or PAKs
+/// Show orders, the log, agents, generators, PAKs or webhooks
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -90,6 +90,20 @@ enum What {
         #[command(flatten)]
         connection: ConnectionArgs,
     },
+    /// Webhooks: all, or the given ones
+    #[command(
+        visible_alias = "webhook",
+        after_help = "Examples:\n  brokkr get webhooks\n  brokkr get webhook deploy-bot -o yaml"
+    )]
+    Webhooks {
+        /// Names or ids
+        #[arg(value_name = "WEBHOOK")]
+        webhooks: Vec<String>,
+        #[command(flatten)]
+        output: OutputArgs,
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    },
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
@@ -114,6 +128,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
             get_generators(&generators, &output, &connection).await?;
         }
         What::Paks { output, connection } => paks(&output, &connection).await?,
+        What::Webhooks {
+            webhooks,
+            output,
+            connection,
+        } => get_webhooks(&webhooks, &output, &connection).await?,
     }
     Ok(Exit::Succeeded)
 }
@@ -182,6 +201,31 @@ async fn get_generators(
         &found,
         &around_nobody(),
         "There are no generators. Make one with brokkr create generator.",
+    )
+}
+
+async fn get_webhooks(
+    names: &[String],
+    output: &OutputArgs,
+    connection: &ConnectionArgs,
+) -> anyhow::Result<()> {
+    let client = connection.client()?;
+    if let [name] = names {
+        let webhook = references::webhook(&client, name).await?;
+        return output::one(output.output, &webhook, &around_nobody());
+    }
+    let mut found = Vec::new();
+    for name in names {
+        found.push(references::webhook(&client, name).await?);
+    }
+    if names.is_empty() {
+        found = references::all_webhooks(&client).await?;
+    }
+    output::list(
+        output.output,
+        &found,
+        &around_nobody(),
+        "There are no webhooks. Make one with brokkr create webhook.",
     )
 }
 

@@ -26,3 +26,4 @@ pub(crate) mod retry;
 pub(crate) mod rotate_pak;
 pub(crate) mod submit;
 pub(crate) mod wait;
+pub(crate) mod webhook;

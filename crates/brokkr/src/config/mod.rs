@@ -9,7 +9,7 @@ mod telemetry;
 
 use brokkr_broker::config::{
     AdminConfig, AuthenticationConfig, BrokerConfig, DatabaseConfig, HttpConfig, Limits, RetentionConfig,
-    SweepConfig,
+    SweepConfig, WebhooksConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) sweeps: SweepConfig,
     pub(crate) retention: RetentionConfig,
+    pub(crate) webhooks: WebhooksConfig,
     pub(crate) agent: AgentSection,
     pub(crate) telemetry: TelemetrySection,
 }
@@ -44,6 +45,7 @@ impl Config {
             retention: self.retention.clone(),
             admin: self.admin.clone(),
             authentication: self.authentication.clone(),
+            webhooks: self.webhooks.clone(),
         }
     }
 }

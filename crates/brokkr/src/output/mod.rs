@@ -8,6 +8,7 @@ pub(crate) mod details;
 pub(crate) mod explanations;
 pub(crate) mod orders;
 mod table;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};

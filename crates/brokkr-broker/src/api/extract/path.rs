@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use brokkr_core::ids::{AgentId, GeneratorId, WorkOrderId};
+use brokkr_core::ids::{AgentId, DeliveryId, GeneratorId, WebhookId, WorkOrderId};
 
 use crate::api::problem::{Code, Problem};
 
@@ -42,10 +42,10 @@ fn text<'p>(params: &'p RawPathParams, name: &str) -> &'p str {
 }
 
 macro_rules! ids {
-    ($($id:ty),*) => {$(
+    ($($id:ty = $param:literal),*) => {$(
         impl FromPath for $id {
             fn from_path(params: &RawPathParams) -> Result<Self, Problem> {
-                text(params, "id")
+                text(params, $param)
                     .parse()
                     .map_err(|_| Problem::new(Code::InvalidId, "The id in the path is not a UUID."))
             }
@@ -53,7 +53,13 @@ macro_rules! ids {
     )*};
 }
 
-ids!(AgentId, GeneratorId, WorkOrderId);
+ids!(
+    AgentId = "id",
+    GeneratorId = "id",
+    WorkOrderId = "id",
+    WebhookId = "id",
+    DeliveryId = "delivery"
+);
 
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident = $param:literal;)*) => {$(

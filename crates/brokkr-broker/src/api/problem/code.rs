@@ -116,6 +116,24 @@ codes! {
     /// The last administrator's key that works cannot be deleted.
     LastAdminPak = CONFLICT "last_admin_pak";
 
+    // Webhooks.
+    /// The webhook's name, address, events or header make no sense.
+    InvalidWebhook = BAD_REQUEST "invalid_webhook";
+    /// The range of deliveries to send again makes no sense.
+    InvalidReplay = BAD_REQUEST "invalid_replay";
+    /// There is no such webhook.
+    WebhookNotFound = NOT_FOUND "webhook_not_found";
+    /// The webhook has no such delivery.
+    WebhookDeliveryNotFound = NOT_FOUND "webhook_delivery_not_found";
+    /// The broker has no key by which secrets could be encrypted.
+    WebhooksKeyMissing = CONFLICT "webhooks_key_missing";
+    /// The webhook's secrets are encrypted by another key than the broker has.
+    WebhooksKeyChanged = CONFLICT "webhooks_key_changed";
+    /// The webhook is disabled.
+    WebhookDisabled = CONFLICT "webhook_disabled";
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks = CONFLICT "too_many_webhooks";
+
     // Work orders.
     /// The order names nobody who may run it.
     NoTargetingSpecified = BAD_REQUEST "no_targeting_specified";

@@ -32,5 +32,7 @@ mod retries;
 mod retry_budgets;
 mod sweeps;
 mod texts;
+mod webhook_deliveries;
+mod webhooks;
 mod work_order_log;
 mod work_orders;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use brokkr_broker::config::{
     AdminConfig, AuthenticationConfig, DatabaseConfig, HttpConfig, Limits, RetentionConfig, SweepConfig,
-    TlsConfig,
+    TlsConfig, WebhooksConfig,
 };
 use clap::CommandFactory as _;
 use serde_json::Value;
@@ -95,6 +95,7 @@ pub(super) fn configuration() -> String {
     section::<Limits>("limits", &defaults, &mut page);
     section::<SweepConfig>("sweeps", &defaults, &mut page);
     section::<RetentionConfig>("retention", &defaults, &mut page);
+    section::<WebhooksConfig>("webhooks", &defaults, &mut page);
     section::<AgentSection>("agent", &defaults, &mut page);
     section::<KubernetesSection>(KUBERNETES, &defaults, &mut page);
     section::<TelemetrySection>("telemetry", &defaults, &mut page);

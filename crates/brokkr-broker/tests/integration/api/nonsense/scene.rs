@@ -212,6 +212,16 @@ impl Scene {
             "POST /api/v1/work-orders/{id}/cancel" => json!({}),
             // None of the scene was lost.
             "POST /api/v1/work-order-log/retries" => json!({"endings": ["lost"]}),
+            "POST /api/v1/webhooks" => json!({
+                "name": "new", "url": "https://hooks.example.com/", "event_types": ["*"], "agent_ids": [UNKNOWN],
+                "labels": ["l"], "auth_header": "Bearer x",
+            }),
+            "PUT /api/v1/webhooks/{id}" => json!({"name": "other"}),
+            "POST /api/v1/webhooks/{id}/rotate-secret" => json!({"overlap_seconds": 60}),
+            "POST /api/v1/webhooks/{id}/enable" => json!({"skip_missed": true}),
+            "POST /api/v1/webhooks/{id}/replays" => {
+                json!({"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "delivered": true})
+            }
             "PUT /api/v1/work-orders/{id}/targeting" => json!({"agent_ids": [UNKNOWN], "labels": ["l"]}),
             unknown => panic!("this test does not know what to send to {unknown}"),
         }
@@ -219,9 +229,16 @@ impl Scene {
 
     /// Everything that the broker knows, and how often it noted that somebody did something.
     pub(super) async fn dump(&self) -> Value {
-        let mut paths: Vec<String> = ["agents", "generators", "paks", "work-orders", "work-order-log"]
-            .map(|list| format!("/api/v1/{list}"))
-            .into();
+        let mut paths: Vec<String> = [
+            "agents",
+            "generators",
+            "paks",
+            "webhooks",
+            "work-orders",
+            "work-order-log",
+        ]
+        .map(|list| format!("/api/v1/{list}"))
+        .into();
         for what in ["labels", "annotations", "work-orders/pending", "claims"] {
             paths.push(format!("/api/v1/agents/{}/{what}", self.agent.id));
         }
