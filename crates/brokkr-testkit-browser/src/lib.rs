@@ -8,6 +8,7 @@ mod axe;
 mod browser;
 mod cdp;
 mod driver;
+mod named;
 mod page;
 mod programs;
 mod screenshots;

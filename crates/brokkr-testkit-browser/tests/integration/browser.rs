@@ -7,11 +7,11 @@ use axum::routing::get;
 use brokkr_testkit_browser::{Axe, Browser, Settings};
 use tokio::net::TcpListener;
 
-const LATE: &str =
-    "<!doctype html><html lang=en><title>Late</title><main><h1>Late</h1><p id=state>not yet</p>
-    <label>Name <input id=name></label><a href=/other>other</a>
-    <select id=colour aria-label=colour><option value=a>A<option value=b>B</select></main>
-    <script>setTimeout(() => { document.getElementById('state').textContent = 'now'; }, 300);</script>";
+const LATE: &str = r#"<!doctype html><html lang=en><title>Late</title><main><h1>Late</h1><p id=state>not yet</p>
+    <label>Name <input id=name></label><button hidden>Say</button><button onclick="document.getElementById('state').textContent='said'">Say</button>
+    <a href=/other>other</a>
+    <label for=colour>Colour</label><select id=colour><option value=a>A<option value=b>B</select></main>
+    <script>setTimeout(() => { document.getElementById('state').textContent = 'now'; }, 300);</script>"#;
 const DARK: &str =
     "<!doctype html><html lang=en><title>Dark</title><style>p { display: none } @media (prefers-color-scheme: dark) { p { display: block } }</style>
     <p>it is dark</p>";
@@ -40,13 +40,15 @@ async fn a_page_is_read_once_it_shows_what_is_expected_and_can_be_used() {
     browser.open(&format!("{url}/late")).await;
     assert_eq!(browser.title().await, "Late");
     browser.until_text("#state", "now").await;
-    browser.fill("#name", "smith").await;
-    browser.choose("#colour", "b").await;
+    browser.fill_in("Name", "smith").await;
+    browser.pick("Colour", "b").await;
     let values = browser
         .script("return document.getElementById('name').value + document.getElementById('colour').value")
         .await;
     assert_eq!(values, "smithb");
-    browser.click("a").await;
+    browser.press_button("Say").await;
+    browser.until_text("#state", "said").await;
+    browser.follow("other").await;
     assert_eq!(browser.until_path("/other").await, "/other");
 }
 
