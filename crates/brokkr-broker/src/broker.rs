@@ -19,6 +19,7 @@ use crate::app::random::{Random, SystemRandom};
 use crate::app::restore::Restored;
 use crate::app::startup::FirstAdminError;
 use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, Limits, TlsConfig};
+use crate::console;
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
@@ -141,7 +142,8 @@ impl Broker {
         .remembering_keys_for(Duration::from_secs(config.authentication.key_cache_seconds_max));
         let first_admin_pak = app.ensure_admin(&first_admin).await?;
         let tasks = spawn_tasks(&app, clock, &config);
-        let router = api::router(app.clone(), surroundings.link_trace);
+        let pages = console::router(app.clone(), &config.console, tls.is_some());
+        let router = api::router(app.clone(), surroundings.link_trace).merge(pages);
         let (address, server) = listener;
         let handle = Handle::new();
         let serving = tokio::spawn(serve(server, tls.clone(), router, handle.clone()));

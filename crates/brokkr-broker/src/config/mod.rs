@@ -2,6 +2,7 @@
 
 mod admin;
 mod authentication;
+mod console;
 mod database;
 mod http;
 mod limits;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminConfig, AdminConfigError};
 pub use authentication::AuthenticationConfig;
+pub use console::ConsoleConfig;
 pub use database::DatabaseConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use limits::Limits;
@@ -36,4 +38,6 @@ pub struct BrokerConfig {
     pub admin: AdminConfig,
     /// How callers are recognised.
     pub authentication: AuthenticationConfig,
+    /// The console: pages for people.
+    pub console: ConsoleConfig,
 }

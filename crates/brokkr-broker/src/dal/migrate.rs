@@ -79,6 +79,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0009_agent_reports.sql"),
         sqlite: include_str!("../../migrations/sqlite/0009_agent_reports.sql"),
     },
+    Script {
+        version: 10,
+        description: "console sessions",
+        postgres: include_str!("../../migrations/postgres/0010_console_sessions.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0010_console_sessions.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.
