@@ -4,14 +4,18 @@
 //! strangers: templates escape every text, and scripts put texts into pages as texts only. A handler's arguments say who may see it or
 //! act. There are no cookies in the API: what a browser reads live is served here.
 
+mod agents;
 mod assets;
+mod audit;
 mod live;
 mod order;
 mod orders;
 mod overview;
 mod page;
+mod retries;
 mod session;
 mod sign_in;
+mod submit;
 mod when;
 
 use std::num::NonZeroU32;
@@ -65,10 +69,15 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/orders", get(orders::list))
+        .route("/orders/retries", post(retries::retry))
         .route("/orders/{id}", get(order::show))
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/retry", post(order::retry))
         .route("/orders/{id}/output.txt", get(order::download))
+        .route("/submit", get(submit::show).post(submit::submit))
+        .route("/agents", get(agents::list))
+        .route("/agents/{id}", get(agents::show).post(agents::change))
+        .route("/audit", get(audit::list))
         .route("/console/live/orders/{id}/output", get(live::output))
         .route("/assets/{version}/{name}", get(assets::serve))
         .layer(map_response(page::guard))

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
+use super::agents::LATE_SECONDS;
 use super::orders::Row;
 use super::page::{Shell, Trouble, page};
 use super::session::ConsoleReader;
@@ -14,8 +15,6 @@ use crate::app::log::LogFilter;
 
 const ENDED_SHOWN: u32 = 15;
 const AGENTS_COUNTED_MAX: u32 = 1_000;
-/// Agents that were not heard of for so long are late: they report several times a minute.
-const LATE_SECONDS: u64 = 60;
 
 #[derive(Template)]
 #[template(path = "overview.html")]

@@ -8,7 +8,7 @@ fn waits_for_go(world: &World) -> String {
     let (root, go) = (world.root().display(), world.path("go").display().to_string());
     format!(
         "echo the-beginning\nn=0\n\
-         while [ -d {root} ] && [ ! -e {go} ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done\necho the-end\nexit 3"
+         while [ -d {root} ] && [ ! -e {go} ] && [ $n -lt 1200 ]; do sleep 0.05; n=$((n+1)); done\necho the-\"end\"\nexit 3"
     )
 }
 

@@ -75,7 +75,7 @@ async fn a_session_and_what_changes_are_the_same_at_every_replica() {
     let order = setting.submit("echo begun; sleep 600").await;
     browser.open(&format!("{}/orders/{order}", front.url)).await;
     browser.until_text("main", "begun").await;
-    for page in ["/orders", "/agents", "/log", "/"] {
+    for page in ["/orders", "/agents", "/audit", "/"] {
         browser.open(&format!("{}{page}", front.url)).await;
         assert!(!browser.path().await.starts_with("/sign-in"), "{page}");
     }

@@ -52,8 +52,8 @@ async fn without_scripts_an_order_is_submitted_read_and_cancelled() {
 
     browser.press_button("Cancel").await;
     setting.ended(&order).await;
-    browser.open(&setting.url("/log")).await;
-    browser.until_text("main", &order[..8]).await;
+    browser.open(&setting.url("/orders?state=ENDED")).await;
+    browser.until_text("main", &order[..13]).await;
 }
 
 #[tokio::test]
@@ -70,9 +70,9 @@ async fn all_that_failed_is_retried_after_a_look_at_how_many() {
 
     let browser = setting.administrator().await;
     browser.open(&setting.url("/orders?state=FAILED")).await;
-    browser.press_button("Retry all").await;
+    browser.press_button("Repeat all of the last day").await;
     browser.until_text("main", "3").await;
-    browser.press_button("Retry").await;
+    browser.press_button("Repeat them").await;
     browser.open(&setting.url("/orders")).await;
     browser
         .until("three orders in the queue", async |_| {
