@@ -1,5 +1,6 @@
 //! The developer's commands: `.ci/run` is made of them.
 
+mod browser;
 mod chaos;
 mod check;
 mod cluster;

@@ -68,9 +68,18 @@ impl Selection {
 
     /// Whether any of the tests may render a kustomization. They are in the `brokkr` crate.
     pub(crate) fn wants_kubectl(&self) -> bool {
-        let of_the_crate =
-            self.packages.is_empty() || self.packages.iter().any(|package| package == "brokkr");
-        self.suites != [Suite::Unit] && of_the_crate
+        self.wants_integration_of(&["brokkr"])
+    }
+
+    /// Whether any of the tests may look at a page.
+    pub(crate) fn wants_browser(&self) -> bool {
+        self.wants_integration_of(&["brokkr", "brokkr-testkit-browser"])
+    }
+
+    fn wants_integration_of(&self, packages: &[&str]) -> bool {
+        let of_them =
+            self.packages.is_empty() || self.packages.iter().any(|package| packages.contains(&&**package));
+        self.suites != [Suite::Unit] && of_them
     }
 }
 
@@ -115,5 +124,6 @@ mod tests {
             ["--package", "brokkr", "--bins"]
         );
         assert!(!selection.wants_postgres());
+        assert!(!selection.wants_browser());
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use brokkr_testkit_postgres::{Cluster, Server};
 
+use crate::browser;
 use crate::cluster;
 use crate::install;
 use crate::kubectl;
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// Leave out the tests that render kustomizations with kubectl.
     #[arg(long)]
     no_kubectl: bool,
+    /// Leave out the tests that look at the console with Chromium.
+    #[arg(long)]
+    no_browser: bool,
     #[command(flatten)]
     cluster: cluster::Arguments,
 }
@@ -47,6 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         package,
         postgres_url,
         no_kubectl,
+        no_browser,
         cluster,
     } = arguments;
     if cluster.is_wanted() {
@@ -66,11 +71,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let url = postgres_url.as_deref().or(server.as_ref().map(Cluster::url));
 
     let mut command = cargo(&["test", "--locked", "--no-fail-fast"]);
-    let left_out: &[&str] = match selection.wants_kubectl() {
-        true => kubectl::left_out(*no_kubectl)?,
-        false => &[],
-    };
-    command.args(selection.cargo_arguments(has_library, left_out));
+    let mut left_out = Vec::new();
+    if selection.wants_kubectl() {
+        left_out.extend(kubectl::left_out(*no_kubectl)?);
+    }
+    if selection.wants_browser() {
+        left_out.extend(browser::left_out(*no_browser)?);
+    }
+    command.args(selection.cargo_arguments(has_library, &left_out));
     if let Some(url) = url {
         command.env(SERVER_URL, url);
     }

@@ -20,6 +20,7 @@ use crate::app::restore::Restored;
 use crate::app::startup::FirstAdminError;
 use crate::app::webhooks::{SealingKeyError, Telling};
 use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, Limits, TlsConfig};
+use crate::console;
 use crate::dal::migrate::{self, MigrationError};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
@@ -151,7 +152,8 @@ impl Broker {
         .telling_webhooks(telling);
         let first_admin_pak = app.ensure_admin(&first_admin).await?;
         let tasks = spawn_tasks(&app, clock, &config);
-        let router = api::router(app.clone(), surroundings.link_trace);
+        let pages = console::router(app.clone(), &config.console, tls.is_some());
+        let router = api::router(app.clone(), surroundings.link_trace).merge(pages);
         let (address, server) = listener;
         let handle = Handle::new();
         let serving = tokio::spawn(serve(server, tls.clone(), router, handle.clone()));

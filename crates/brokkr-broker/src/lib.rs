@@ -4,6 +4,7 @@ pub mod api;
 pub mod app;
 mod broker;
 pub mod config;
+pub mod console;
 pub mod dal;
 mod error_chain;
 pub mod guards;

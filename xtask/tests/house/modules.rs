@@ -66,6 +66,12 @@ fn the_use_cases_do_not_know_the_http_words() {
 }
 
 #[test]
+fn the_html_words_do_not_know_the_sql_words() {
+    assert_unknown_to("console/", "dal", "console/ reaches storage only through app/");
+    assert_unknown_to("app/", "console", "app/ does not know HTML");
+}
+
+#[test]
 fn the_sweeps_do_not_know_the_sql_words() {
     assert_unknown_to("tasks/", "dal", "tasks/ reach storage only through app/");
 }

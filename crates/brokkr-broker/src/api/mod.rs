@@ -39,3 +39,4 @@ mod work_orders;
 pub use problem::{Code, Problem};
 pub use router::router;
 pub use state::{AppState, LinkTrace};
+pub(crate) use work_orders::submission;

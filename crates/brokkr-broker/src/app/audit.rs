@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use brokkr_core::time::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::App;
 use super::caller::Caller;
@@ -58,6 +59,20 @@ impl App {
             details: details.to_string(),
             request_id: None,
         }
+    }
+
+    /// At most `limit` facts, the latest first, that are earlier than `before`: about one subject, or all of them.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn list_audit(
+        &self,
+        subject: Option<&str>,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, DalError> {
+        let mut tx = self.db.read().await?;
+        audit::list(&mut tx, subject, before, limit).await
     }
 
     /// Writes one fact down.

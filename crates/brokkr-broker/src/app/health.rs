@@ -7,6 +7,8 @@ use tracing::debug;
 use super::App;
 use crate::dal::{DalError, queue_depth};
 
+pub use crate::dal::queue_depth::Depth;
+
 /// How long the database has to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -25,6 +27,14 @@ pub enum NotReady {
 }
 
 impl App {
+    /// How many orders are in each status of the queue, and since when the oldest of them is.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn queue_now(&self) -> Result<Vec<Depth>, DalError> {
+        queue_depth::by_status(&mut self.db.read().await?).await
+    }
+
     /// Asks whether work can be accepted now.
     ///
     /// # Errors

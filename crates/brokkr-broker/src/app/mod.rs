@@ -11,6 +11,7 @@ pub mod claims;
 pub mod clock;
 mod coalescer;
 mod coalescers;
+pub mod console_sessions;
 pub mod credentials;
 pub mod database_clock;
 pub mod endings;

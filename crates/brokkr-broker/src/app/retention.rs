@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::App;
 use super::events::Position;
 use crate::config::RetentionConfig;
-use crate::dal::{DalError, audit, credentials, events, log};
+use crate::dal::{DalError, audit, console_sessions, credentials, events, log};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// How long a key that is of no use any more is kept: its short part cannot be given to another one meanwhile.
@@ -36,6 +36,7 @@ impl App {
             most = most.max(audit::prune(&mut tx, before(retention.audit_days), limit).await?);
         }
         most = most.max(credentials::prune(&mut tx, before(DEAD_KEYS_KEPT_DAYS), limit).await?);
+        most = most.max(console_sessions::prune(&mut tx, self.now(), limit).await?);
         tx.commit().await?;
         Ok(most)
     }

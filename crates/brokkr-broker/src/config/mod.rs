@@ -2,6 +2,7 @@
 
 mod admin;
 mod authentication;
+mod console;
 mod database;
 mod http;
 mod limits;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminConfig, AdminConfigError};
 pub use authentication::AuthenticationConfig;
+pub use console::ConsoleConfig;
 pub use database::DatabaseConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use limits::Limits;
@@ -40,4 +42,6 @@ pub struct BrokerConfig {
     pub authentication: AuthenticationConfig,
     /// How webhooks are told.
     pub webhooks: WebhooksConfig,
+    /// The console: pages for people.
+    pub console: ConsoleConfig,
 }

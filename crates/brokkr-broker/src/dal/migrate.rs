@@ -86,6 +86,12 @@ const SCRIPTS: &[Script] = &[
         sqlite: include_str!("../../migrations/sqlite/0009_agent_reports.sql"),
     },
     Script {
+        version: 10,
+        description: "console sessions",
+        postgres: include_str!("../../migrations/postgres/0010_console_sessions.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0010_console_sessions.sql"),
+    },
+    Script {
         version: 11,
         description: "webhooks",
         postgres: include_str!("../../migrations/postgres/0011_webhooks.sql"),

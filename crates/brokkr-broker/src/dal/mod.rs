@@ -10,6 +10,7 @@ pub mod agents;
 pub mod attempts;
 pub mod audit;
 pub mod claims;
+pub mod console_sessions;
 pub mod credentials;
 mod db;
 pub mod dispatch;
@@ -62,6 +63,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         attempts::STATEMENTS,
         audit::STATEMENTS,
         claims::STATEMENTS,
+        console_sessions::STATEMENTS,
         credentials::STATEMENTS,
         db::STATEMENTS,
         dispatch::STATEMENTS,

@@ -7,6 +7,7 @@
 
 mod api;
 mod broker;
+mod console;
 mod dal;
 mod model;
 mod tasks;

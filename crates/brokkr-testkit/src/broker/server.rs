@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use brokkr_broker::api;
 use brokkr_broker::app::App;
+use brokkr_broker::config::ConsoleConfig;
+use brokkr_broker::{api, console};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -22,7 +23,8 @@ impl Server {
             .expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let url = Url::parse(&format!("http://{address}")).expect("an address makes a URL");
-        let router = api::router(app, None);
+        let pages = console::router(app.clone(), &ConsoleConfig::default(), false);
+        let router = api::router(app, None).merge(pages);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server runs") });
         Self { url, task }
     }

@@ -8,8 +8,8 @@ pub(crate) mod show;
 mod telemetry;
 
 use brokkr_broker::config::{
-    AdminConfig, AuthenticationConfig, BrokerConfig, DatabaseConfig, HttpConfig, Limits, RetentionConfig,
-    SweepConfig, WebhooksConfig,
+    AdminConfig, AuthenticationConfig, BrokerConfig, ConsoleConfig, DatabaseConfig, HttpConfig, Limits,
+    RetentionConfig, SweepConfig, WebhooksConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) database: DatabaseConfig,
     pub(crate) admin: AdminConfig,
     pub(crate) authentication: AuthenticationConfig,
+    pub(crate) console: ConsoleConfig,
     pub(crate) limits: Limits,
     pub(crate) sweeps: SweepConfig,
     pub(crate) retention: RetentionConfig,
@@ -46,6 +47,7 @@ impl Config {
             admin: self.admin.clone(),
             authentication: self.authentication.clone(),
             webhooks: self.webhooks.clone(),
+            console: self.console.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The binary as its users have it: real processes, real files, real databases.
 
 mod bench;
+mod browser;
 mod cli_help;
 mod config;
 mod deploy;

@@ -14,8 +14,9 @@ use brokkr_core::names::WorkType;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(super) use self::submission::class;
+pub(crate) use self::submission::submission;
 use self::submission::unknown_agent;
-pub(super) use self::submission::{class, submission};
 pub(super) use self::submit::batch_size;
 pub(super) use self::views::json;
 use super::extract::{Admin, Json, Path, Query, Reader};

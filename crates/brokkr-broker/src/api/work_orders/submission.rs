@@ -21,7 +21,7 @@ use crate::app::work_orders::{CreateError, StartBy, Submission};
 use crate::config::Limits;
 
 /// Checks every part of a submission. That it is for nobody is said before anything else.
-pub(in crate::api) fn submission(request: CreateWorkOrder, limits: &Limits) -> Result<Submission, Problem> {
+pub(crate) fn submission(request: CreateWorkOrder, limits: &Limits) -> Result<Submission, Problem> {
     let targeting = targeting(
         request.targeting.unwrap_or_default(),
         request.target_agent_ids,

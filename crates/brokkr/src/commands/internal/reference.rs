@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use brokkr_broker::config::{
-    AdminConfig, AuthenticationConfig, DatabaseConfig, HttpConfig, Limits, RetentionConfig, SweepConfig,
-    TlsConfig, WebhooksConfig,
+    AdminConfig, AuthenticationConfig, ConsoleConfig, DatabaseConfig, HttpConfig, Limits, RetentionConfig,
+    SweepConfig, TlsConfig, WebhooksConfig,
 };
 use clap::CommandFactory as _;
 use serde_json::Value;
@@ -92,6 +92,7 @@ pub(super) fn configuration() -> String {
     section::<DatabaseConfig>("database", &defaults, &mut page);
     section::<AdminConfig>("admin", &defaults, &mut page);
     section::<AuthenticationConfig>("authentication", &defaults, &mut page);
+    section::<ConsoleConfig>("console", &defaults, &mut page);
     section::<Limits>("limits", &defaults, &mut page);
     section::<SweepConfig>("sweeps", &defaults, &mut page);
     section::<RetentionConfig>("retention", &defaults, &mut page);

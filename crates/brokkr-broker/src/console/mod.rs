@@ -1,0 +1,85 @@
+//! HTML words: pages for people.
+//!
+//! A page is made at the broker and readable without scripts; `assets/console.js` refreshes its live parts. What is shown was written by
+//! strangers: templates escape every text, and scripts put texts into pages as texts only. A handler's arguments say who may see it or
+//! act. There are no cookies in the API: what a browser reads live is served here.
+
+mod agents;
+mod assets;
+mod audit;
+mod live;
+mod order;
+mod orders;
+mod overview;
+mod page;
+mod retries;
+mod session;
+mod sign_in;
+mod submit;
+mod when;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::middleware::map_response;
+use axum::routing::{get, post};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use crate::app::App;
+use crate::config::ConsoleConfig;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const SESSION_HOURS_MAX: u32 = 168;
+/// Keys cannot be guessed. This bounds what guessing costs the database.
+const SIGN_INS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
+const SIGN_INS_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
+
+/// What every page can reach. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Console {
+    pub(crate) app: App,
+    sessions_last: Duration,
+    cookies_over_tls: bool,
+    sign_ins: Arc<DefaultDirectRateLimiter>,
+}
+
+impl FromRef<Console> for App {
+    fn from_ref(console: &Console) -> Self {
+        console.app.clone()
+    }
+}
+
+/// The console, unless it is switched off. `over_tls` says that the broker itself speaks TLS.
+pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
+    if !config.enabled {
+        return Router::new();
+    }
+    let quota = Quota::per_second(SIGN_INS_PER_SECOND).allow_burst(SIGN_INS_AT_ONCE);
+    let console = Console {
+        app,
+        sessions_last: HOUR * config.session_hours.clamp(1, SESSION_HOURS_MAX),
+        cookies_over_tls: over_tls || config.behind_tls,
+        sign_ins: Arc::new(RateLimiter::direct(quota)),
+    };
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/orders", get(orders::list))
+        .route("/orders/retries", post(retries::retry))
+        .route("/orders/{id}", get(order::show))
+        .route("/orders/{id}/cancel", post(order::cancel))
+        .route("/orders/{id}/retry", post(order::retry))
+        .route("/orders/{id}/output.txt", get(order::download))
+        .route("/submit", get(submit::show).post(submit::submit))
+        .route("/agents", get(agents::list))
+        .route("/agents/{id}", get(agents::show).post(agents::change))
+        .route("/audit", get(audit::list))
+        .route("/console/live/orders/{id}/output", get(live::output))
+        .route("/assets/{version}/{name}", get(assets::serve))
+        .layer(map_response(page::guard))
+        .with_state(console)
+}

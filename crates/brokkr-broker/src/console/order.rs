@@ -1,0 +1,281 @@
+//! One order: why it is where it is, what was tried, what it prints, and what can be done about it.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Redirect, Response};
+use brokkr_api::{Explanation, WorkOrder};
+use brokkr_core::ids::WorkOrderId;
+use brokkr_core::time::Timestamp;
+use serde::Deserialize;
+
+use super::orders::whom;
+use super::page::{Shell, Trouble, page};
+use super::session::{ConsoleAdmin, ConsoleReader};
+use super::when::When;
+use crate::app::App;
+use crate::app::explain::ExplainError;
+use crate::app::work_orders::{self, CancelError, ReadError, RetryError};
+
+/// As much output as stands in the page itself. Scripts load the rest.
+const PIECES: u32 = 200;
+const PIECES_OF_DOWNLOAD: u32 = 1_000;
+const REASON_CHARACTERS_MAX: usize = 1_024;
+
+struct ReasonShown {
+    sentence: String,
+    remedy: String,
+    since: Option<When>,
+    agents: Vec<(String, String, String)>,
+}
+
+struct AttemptShown {
+    number: i64,
+    agent: String,
+    began: When,
+    ended: Option<When>,
+    ending: String,
+    cause: String,
+    exit_code: Option<i64>,
+    evidence: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct OrderPage {
+    shell: Shell,
+    id: String,
+    state: &'static str,
+    has_ended: bool,
+    since: When,
+    created: When,
+    work_type: String,
+    priority: i64,
+    whom: String,
+    submitted_by: String,
+    cancel_requested: bool,
+    retry_of: Option<String>,
+    retried_as: Vec<String>,
+    metadata: Vec<(String, String)>,
+    reasons: Vec<ReasonShown>,
+    attempts: Vec<AttemptShown>,
+    output: String,
+    output_goes_on: bool,
+    yaml: String,
+}
+
+fn absent() -> Trouble {
+    Trouble::absent(
+        "There is no such work order. It may have been deleted, or forgotten after its retention.",
+    )
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Trouble {
+        match error {
+            ReadError::Absent => absent(),
+            ReadError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExplainError> for Trouble {
+    fn from(error: ExplainError) -> Trouble {
+        match error {
+            ExplainError::Absent => absent(),
+            ExplainError::Storage(error) => error.into(),
+            unexplained @ ExplainError::Unexplained { .. } => Trouble::defect(&unexplained),
+        }
+    }
+}
+
+pub(super) fn order_id(text: &str) -> Result<WorkOrderId, Trouble> {
+    text.parse().map_err(|_| absent())
+}
+
+pub(super) async fn show(
+    ConsoleReader(session): ConsoleReader,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let id = order_id(&id)?;
+    let explanation = app.explain(id).await?;
+    let has_ended = matches!(explanation.order, work_orders::WorkOrder::Ended(_));
+    let output = app.output(id, None, 0, PIECES).await?;
+    let now = explanation.as_of;
+    let order = WorkOrder::from(explanation.order.clone());
+    let told = Explanation::from(explanation);
+    let attempts = told
+        .attempts
+        .into_iter()
+        .map(|attempt| attempt_shown(attempt, now));
+    page(&OrderPage {
+        shell: Shell::new(&session, "orders"),
+        id: order.id.to_string(),
+        state: order.status.as_str(),
+        has_ended,
+        since: When::new(told.since, now),
+        created: When::new(order.created_at, now),
+        work_type: order.work_type,
+        priority: order.priority,
+        whom: whom(&order.targeting),
+        submitted_by: order.submitted_by,
+        cancel_requested: order.cancel_requested_at.is_some() && !has_ended,
+        retry_of: told.retry_of.map(|id| id.to_string()),
+        retried_as: told.retried_as.iter().map(ToString::to_string).collect(),
+        metadata: order.metadata.into_iter().collect(),
+        reasons: told
+            .reasons
+            .into_iter()
+            .map(|reason| reason_shown(reason, now))
+            .collect(),
+        attempts: attempts.collect(),
+        output: output
+            .pieces
+            .iter()
+            .map(|piece| without_escapes(&piece.text))
+            .collect(),
+        output_goes_on: output.pieces.len() >= PIECES as usize,
+        yaml: order.yaml_content,
+    })
+}
+
+fn reason_shown(reason: brokkr_api::ExplanationReason, now: Timestamp) -> ReasonShown {
+    ReasonShown {
+        sentence: reason.sentence,
+        remedy: reason.remedy,
+        since: When::maybe(reason.since, now),
+        agents: reason
+            .agents
+            .into_iter()
+            .map(|agent| (agent.id.to_string(), agent.name, agent.detail))
+            .collect(),
+    }
+}
+
+fn attempt_shown(attempt: brokkr_api::Attempt, now: Timestamp) -> AttemptShown {
+    AttemptShown {
+        number: attempt.attempt,
+        agent: attempt.agent_id.to_string(),
+        began: When::new(attempt.claimed_at, now),
+        ended: When::maybe(attempt.ended_at, now),
+        ending: attempt
+            .ending
+            .and_then(|ending| serde_json::to_value(ending).ok()?.as_str().map(str::to_owned))
+            .unwrap_or_else(|| "runs".to_owned()),
+        cause: attempt.message.unwrap_or_default(),
+        exit_code: attempt.exit_code,
+        evidence: attempt
+            .result
+            .and_then(|result| serde_json::to_string_pretty(&result).ok()),
+    }
+}
+
+/// Without the sequences that colour a terminal, which scripts show as colours.
+fn without_escapes(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if letter != '\u{1b}' {
+            shown.push(letter);
+            continue;
+        }
+        if letters.next_if_eq(&'[').is_some() {
+            while letters.next_if(|letter| !('@'..='~').contains(letter)).is_some() {}
+            letters.next();
+        }
+    }
+    shown
+}
+
+#[derive(Deserialize)]
+pub(super) struct CancelForm {
+    #[serde(default)]
+    reason: String,
+}
+
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    ConsoleAdmin { session, form }: ConsoleAdmin<CancelForm>,
+) -> Result<Response, Trouble> {
+    let id = order_id(&id)?;
+    let reason = form.reason.trim();
+    if reason.chars().count() > REASON_CHARACTERS_MAX || reason.contains('\0') {
+        return Err(Trouble::bad("A reason has at most 1,024 characters."));
+    }
+    let reason = (!reason.is_empty()).then(|| reason.to_owned());
+    match app.cancel_work_order(&session.caller, id, reason).await {
+        // That it has ended meanwhile is what its page shows.
+        Ok(_) | Err(CancelError::Ended) => Ok(Redirect::to(&format!("/orders/{id}")).into_response()),
+        Err(CancelError::Absent) => Err(absent()),
+        Err(CancelError::Storage(error)) => Err(error.into()),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Nothing {}
+
+pub(super) async fn retry(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    ConsoleAdmin {
+        session,
+        form: Nothing {},
+    }: ConsoleAdmin<Nothing>,
+) -> Result<Response, Trouble> {
+    match app.retry_work_order(&session.caller, order_id(&id)?).await {
+        Ok(order) => Ok(Redirect::to(&format!("/orders/{}", order.id())).into_response()),
+        Err(RetryError::Absent) => Err(absent()),
+        Err(error @ (RetryError::NotEnded | RetryError::UnknownAgent(_))) => {
+            Err(Trouble::bad(&format!("It was not repeated: {error}.")))
+        }
+        Err(RetryError::Storage(error)) => Err(error.into()),
+    }
+}
+
+/// All that the latest attempt printed, as it was printed.
+pub(super) async fn download(
+    ConsoleReader(_): ConsoleReader,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Trouble> {
+    let id = order_id(&id)?;
+    let first = app.output(id, None, 0, PIECES_OF_DOWNLOAD).await?;
+    let attempt = first.attempt;
+    let pages = futures_util::stream::try_unfold(Some(first), move |page| {
+        let app = app.clone();
+        async move {
+            let Some(page) = page else { return Ok(None) };
+            let text: String = page.pieces.iter().map(|piece| piece.text.as_str()).collect();
+            let next = match page.pieces.len() < PIECES_OF_DOWNLOAD as usize {
+                true => None,
+                false => Some(
+                    app.output(id, Some(attempt), page.next, PIECES_OF_DOWNLOAD)
+                        .await?,
+                ),
+            };
+            Ok::<_, ReadError>(Some((text, next)))
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{id}.txt\""),
+        ),
+    ];
+    Ok((headers, axum::body::Body::from_stream(pages)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_escapes;
+
+    #[test]
+    fn colours_are_left_out_and_everything_else_stays() {
+        assert_eq!(without_escapes("\u{1b}[1;31mred\u{1b}[0m <b>"), "red <b>");
+        assert_eq!(without_escapes("cut \u{1b}["), "cut ");
+        assert_eq!(without_escapes("\u{1b}"), "");
+    }
+}

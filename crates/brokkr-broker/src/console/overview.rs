@@ -1,0 +1,92 @@
+//! What happens now, on one page.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::agents::LATE_SECONDS;
+use super::orders::Row;
+use super::page::{Shell, Trouble, page};
+use super::session::ConsoleReader;
+use super::when::span;
+use crate::app::App;
+use crate::app::agents::AgentStatus;
+use crate::app::log::LogFilter;
+
+const ENDED_SHOWN: u32 = 15;
+const AGENTS_COUNTED_MAX: u32 = 1_000;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    shell: Shell,
+    waiting: String,
+    oldest: Option<String>,
+    running: String,
+    later: String,
+    agents_up: usize,
+    agents_late: usize,
+    agents_paused: usize,
+    ended: Vec<Row>,
+}
+
+pub(super) async fn show(
+    ConsoleReader(session): ConsoleReader,
+    State(app): State<App>,
+) -> Result<Response, Trouble> {
+    let queue = app.queue_now().await?;
+    let agents = app.list_agents(&session.caller, None, AGENTS_COUNTED_MAX).await?;
+    let ended = app.list_log(&LogFilter::default(), None, ENDED_SHOWN).await?;
+    let now = app.now();
+    let (active, paused): (Vec<_>, Vec<_>) = agents
+        .iter()
+        .partition(|agent| agent.status == AgentStatus::Active);
+    let heard = |at: Option<brokkr_core::time::Timestamp>| {
+        at.is_some_and(|at| now.since(at).as_secs() < LATE_SECONDS)
+    };
+    let up = active.iter().filter(|agent| heard(agent.last_heartbeat)).count();
+    let count = |statuses: &[&str]| -> u64 {
+        let of_them = queue
+            .iter()
+            .filter(|depth| statuses.contains(&depth.status.as_str()));
+        of_them.map(|depth| depth.orders).sum()
+    };
+    let oldest = queue.iter().find(|depth| depth.status == "PENDING");
+    page(&Overview {
+        shell: Shell::new(&session, "overview"),
+        waiting: grouped(count(&["PENDING"])),
+        oldest: oldest.map(|depth| span(now.since(depth.oldest).as_secs().cast_signed())),
+        running: grouped(count(&["CLAIMED"])),
+        later: grouped(count(&["RETRY_PENDING", "SCHEDULED"])),
+        agents_up: up,
+        agents_late: active.len() - up,
+        agents_paused: paused.len(),
+        ended: ended.into_iter().map(|entry| Row::ended(entry, now)).collect(),
+    })
+}
+
+/// `10,000` is read faster than `10000`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        assert_eq!(
+            [0, 437, 1_000, 10_000, 1_234_567].map(grouped),
+            ["0", "437", "1,000", "10,000", "1,234,567"]
+        );
+    }
+}

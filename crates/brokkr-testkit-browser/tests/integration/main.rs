@@ -1,0 +1,3 @@
+//! The browser itself, on pages that are made for it.
+
+mod browser;

@@ -1,0 +1,26 @@
+//! Pictures of each page in both themes, in `target/screenshots`, for people to look at.
+
+use brokkr_testkit_browser::Browser;
+
+use super::scene::Scene;
+
+#[tokio::test]
+async fn each_page_can_be_looked_at_in_both_themes() {
+    let scene = Scene::new().await;
+    let browser = Browser::start().await;
+    browser.open(&scene.setting.url("/sign-in")).await;
+    let mut written = browser.photograph("sign-in").await;
+    scene.setting.sign_in(&browser, &scene.setting.admin_pak()).await;
+    for (page, path) in scene.pages() {
+        browser.open(&scene.setting.url(&path)).await;
+        browser.until_text("h1", "").await;
+        written.extend(browser.photograph(page).await);
+        browser.resize(390, 844).await;
+        written.extend(browser.photograph(&format!("{page}-narrow")).await);
+        browser.resize(1280, 900).await;
+    }
+    for path in written {
+        let size = std::fs::metadata(&path).expect("the picture is there").len();
+        assert!(size > 5_000, "{} shows nothing", path.display());
+    }
+}

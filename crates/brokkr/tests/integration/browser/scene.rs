@@ -1,0 +1,96 @@
+//! A broker at which something of everything has happened, for pages to show.
+
+use brokkr_client::api::WorkOrderStatus;
+
+use super::Setting;
+use super::setting::LABEL;
+use crate::world::{AgentProcess, until};
+
+pub(super) struct Scene {
+    pub(super) setting: Setting,
+    pub(super) running: String,
+    pub(super) ended: String,
+    pub(super) agent: String,
+    _agents: Vec<AgentProcess>,
+}
+
+const MIGRATION: &str = r#"echo "Applying 0042_add_index.sql"
+printf 'rows checked: \033[32m120000\033[0m\n'
+printf '\033[33mwarning:\033[0m index orders_by_customer exists already\n'
+for step in 1 2 3 4 5 6; do echo "batch $step of 6 done"; done
+"#;
+
+impl Scene {
+    pub(super) async fn new() -> Scene {
+        let setting = Setting::new().await;
+        let (world, broker) = (&setting.world, &setting.broker);
+        let agents = vec![
+            broker.agent(world, "runner", LABEL).await,
+            broker.agent(world, "eu-west-1", "production").await,
+        ];
+        for args in [
+            ["create", "agent", "us-east-2", "-l", "production", "--inactive"].as_slice(),
+            &["annotate", "agent", "runner", "region=eu-west"],
+            &[
+                "create",
+                "generator",
+                "nightly-reports",
+                "--description",
+                "Reports for the finance team",
+            ],
+            &[
+                "create",
+                "pak",
+                "dashboard",
+                "--role",
+                "viewer",
+                "--expires-in",
+                "90d",
+            ],
+        ] {
+            broker.run(world, args).await.with_code(0);
+        }
+        let ended = setting.submit(&format!("{MIGRATION}echo done")).await;
+        for script in ["echo one", "echo two; exit 7", "echo three", "exit 1"] {
+            let order = setting.submit_for(script, "production").await;
+            setting.ended(&order).await;
+        }
+        setting.ended(&ended).await;
+        let cancelled = setting.submit_for("true", "gone").await;
+        broker.run(world, &["cancel", &cancelled]).await.with_code(0);
+        let running = setting.submit(&format!("{MIGRATION}sleep 600")).await;
+        for label in ["prodution", "gpu", "gpu"] {
+            setting.submit_for("nvidia-smi", label).await;
+        }
+        let agent = setting.agent_id("runner").await;
+        let client = setting.client();
+        let id = running.parse().expect("an id");
+        until("an order that runs", async || {
+            let order = client.work_order(id).await.ok()?;
+            (order.status == WorkOrderStatus::Claimed).then_some(())
+        })
+        .await;
+        Scene {
+            setting,
+            running,
+            ended,
+            agent,
+            _agents: agents,
+        }
+    }
+
+    /// Each page of the console: a name for it, and its path.
+    pub(super) fn pages(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("overview", "/".to_owned()),
+            ("orders", "/orders".to_owned()),
+            ("order-running", format!("/orders/{}", self.running)),
+            ("order-ended", format!("/orders/{}", self.ended)),
+            ("orders-ended", "/orders?state=ENDED".to_owned()),
+            ("submit", "/submit".to_owned()),
+            ("agents", "/agents".to_owned()),
+            ("agent", format!("/agents/{}", self.agent)),
+            ("audit", "/audit".to_owned()),
+        ]
+    }
+}
