@@ -12,6 +12,7 @@ mod order;
 mod orders;
 mod overview;
 mod page;
+mod paks;
 mod retries;
 mod session;
 mod sign_in;
@@ -77,6 +78,7 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/submit", get(submit::show).post(submit::submit))
         .route("/agents", get(agents::list))
         .route("/agents/{id}", get(agents::show).post(agents::change))
+        .route("/paks", get(paks::list).post(paks::change))
         .route("/audit", get(audit::list))
         .route("/console/live/orders/{id}/output", get(live::output))
         .route("/assets/{version}/{name}", get(assets::serve))

@@ -7,8 +7,9 @@ use reqwest::{Client, Method, RequestBuilder};
 use rstest::rstest;
 
 const HOSTILE: &str = r#""><script>alert(1)</script>"#;
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "/",
+    "/paks",
     "/orders",
     "/orders?state=ENDED",
     "/submit",
@@ -167,6 +168,7 @@ async fn a_viewer_reads_and_is_refused_what_acts(
         ("/orders/retries".to_owned(), ""),
         ("/submit".to_owned(), "yaml=a"),
         (format!("/agents/{}", agent.id), "act=rotate"),
+        ("/paks".to_owned(), "act=create&name=mine&role=admin"),
     ];
     for (path, form) in acts {
         assert_eq!(visitor.act(&path, form).await.status, 403, "{path}");

@@ -77,6 +77,7 @@ async fn fill(setting: &Setting) -> Vec<String> {
         "/orders",
         "/orders?state=ENDED",
         "/agents",
+        "/paks",
         "/audit",
         "/submit",
     ]

@@ -90,6 +90,7 @@ impl Scene {
             ("submit", "/submit".to_owned()),
             ("agents", "/agents".to_owned()),
             ("agent", format!("/agents/{}", self.agent)),
+            ("paks", "/paks".to_owned()),
             ("audit", "/audit".to_owned()),
         ]
     }
