@@ -153,7 +153,7 @@ impl Broker {
         let first_admin_pak = app.ensure_admin(&first_admin).await?;
         let tasks = spawn_tasks(&app, clock, &config);
         let pages = console::router(app.clone(), &config.console, tls.is_some());
-        let router = api::router(app.clone(), surroundings.link_trace).merge(pages);
+        let router = api::router(app.clone(), surroundings.link_trace, pages);
         let (address, server) = listener;
         let handle = Handle::new();
         let serving = tokio::spawn(serve(server, tls.clone(), router, handle.clone()));

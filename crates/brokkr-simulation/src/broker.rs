@@ -175,7 +175,8 @@ impl Broker {
         tasks.spawn(Promoter::new(app.clone(), SWEEP_ROWS_MAX), sweep);
         tasks.spawn(StartBySweeper::new(app.clone(), SWEEP_ROWS_MAX), sweep);
         tasks.spawn(Waker::new(app.clone()), Duration::from_secs(5));
-        self.network.attach(api::router(app.clone(), None));
+        self.network
+            .attach(api::router(app.clone(), None, axum::Router::new()));
         self.record.note("broker    starts");
         self.state = Some(State::Up(Box::new(Process {
             app,

@@ -41,19 +41,21 @@ pub(super) fn operations() -> OpenApiRouter<AppState> {
         .merge(health::router())
 }
 
-/// The broker's HTTP interface. `link_trace` joins requests to their callers' traces, where traces are exported.
-pub fn router(app: App, link_trace: Option<LinkTrace>) -> Router {
+/// The broker's HTTP interface, with `pages` beside the API: what bounds, observes and survives requests is around both. `link_trace`
+/// joins requests to their callers' traces, where traces are exported.
+pub fn router(app: App, link_trace: Option<LinkTrace>, pages: Router) -> Router {
     let (routes, document) = operations().split_for_parts();
     let document: Arc<str> = openapi::text(openapi::finish(document)).into();
     let state = AppState::new(app, link_trace, document);
     routes
         .merge(docs::routes())
+        .with_state(state.clone())
+        .merge(pages)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), bound))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state.clone(), observe))
-        .with_state(state)
+        .layer(from_fn_with_state(state, observe))
 }
 
 async fn not_found() -> Problem {

@@ -232,6 +232,22 @@ async fn a_session_ends_with_its_key_and_with_signing_out(
 
 #[rstest]
 #[tokio::test]
+async fn pages_are_observed_and_bounded_as_the_api_is(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let page = Answer::of(broker.http(Method::GET, "/sign-in")).await;
+    assert!(!page.header("x-request-id").is_empty());
+    let much = broker
+        .http(Method::POST, "/sign-in")
+        .body("x".repeat(64 * 1024 * 1024));
+    assert_eq!(Answer::of(much).await.status, 413);
+    let metrics = Answer::of(broker.http(Method::GET, "/metrics")).await.text;
+    assert!(metrics.contains("/sign-in"), "{metrics}");
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_form_that_is_sent_twice_submits_once(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {

@@ -24,7 +24,7 @@ impl Server {
         let address = listener.local_addr().expect("a listener has an address");
         let url = Url::parse(&format!("http://{address}")).expect("an address makes a URL");
         let pages = console::router(app.clone(), &ConsoleConfig::default(), false);
-        let router = api::router(app, None).merge(pages);
+        let router = api::router(app, None, pages);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server runs") });
         Self { url, task }
     }
