@@ -65,7 +65,8 @@ fn user_is_root() -> bool {
         .is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
 
-fn succeeds(program: &str, arguments: &[&str]) -> bool {
+/// Whether a program can be run so.
+pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command
         .args(arguments)

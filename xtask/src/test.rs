@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use brokkr_testkit_postgres::{Cluster, Server};
 
 use crate::browser;
@@ -93,6 +93,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn start_cluster() -> anyhow::Result<Cluster> {
     if Server::find().is_err() {
         install::postgres()?;
+    }
+    // Its shell makes the backups of the book, which are restored in a test.
+    if !install::succeeds("sqlite3", &["--version"]) && !install::package("sqlite3", "")? {
+        bail!("the tests need sqlite3: install Debian's package sqlite3, or your system's");
     }
     say("starting a throwaway PostgreSQL");
     Ok(Cluster::start()?)

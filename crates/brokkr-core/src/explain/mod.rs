@@ -1,6 +1,6 @@
 //! Why a work order is where it is, and what would change that.
 //!
-//! [`waiting`], [`claimed`] and [`ended`] turn what is known into [`Reason`]s. They never guess: what an agent did not say of
+//! [`waiting`], [`claimed`] and [`ended()`] turn what is known into [`Reason`]s. They never guess: what an agent did not say of
 //! itself is told as not known. Each answers at least one reason for every order that there can be.
 
 mod agents;

@@ -80,16 +80,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
 
 fn after_restore(restored: &Restored) -> String {
     let mut text = format!(
-        "attempts are numbered above {} from now on\n{} claims were taken back\n",
+        "attempts are numbered above {} from now on\n{}\n",
         restored.epoch.number(),
-        restored.taken_back
+        match restored.taken_back {
+            1 => "1 claim was taken back".to_owned(),
+            claims => format!("{claims} claims were taken back"),
+        }
     );
-    if restored.waiting_at_most_once > 0 {
-        text.push_str(&format!(
-            "{} waiting orders must not run twice and may have run after the backup was taken: cancel those that did\n",
-            restored.waiting_at_most_once
-        ));
-    }
+    let waiting = match restored.waiting_at_most_once {
+        0 => return text,
+        1 => "1 waiting order must not run twice and may have run".to_owned(),
+        orders => format!("{orders} waiting orders must not run twice and may have run"),
+    };
+    text.push_str(&waiting);
+    text.push_str(" after the backup was taken: cancel what did\n");
     text
 }
 

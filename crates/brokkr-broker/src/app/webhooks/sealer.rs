@@ -108,7 +108,7 @@ impl Sealer {
     /// The text again.
     ///
     /// # Errors
-    /// [`Unreadable`] when it was sealed by another key, for another use, or changed.
+    /// When it was sealed by another key, for another use, or changed.
     pub fn open(&self, webhook: WebhookId, field: &str, sealed: &str) -> Result<String, Unreadable> {
         let bytes = STANDARD.decode(sealed).map_err(|_| Unreadable)?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(Unreadable)?;

@@ -17,6 +17,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn sqlite(world: &World) -> Database {
         Database {
             url: format!("sqlite:{}", world.path("broker.db").display()),
