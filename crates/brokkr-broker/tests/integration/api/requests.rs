@@ -13,7 +13,6 @@ const AGENTS: &str = "/api/v1/agents";
 async fn what_is_not_there_is_answered_with_an_error_body() {
     let broker = TestBroker::start(Backend::Sqlite).await;
     for path in [
-        "/",
         "/api/v1",
         "/api/v1/nothing",
         "/api/v1/agents/x/y/z",
