@@ -19,8 +19,9 @@ const TEXT: &str = r"^[^\x00]*$";
 const SAID: &str = r"^[^\x00]*[^\s\x00][^\x00]*$";
 /// A type of events, a noun with all of its types, or everything.
 const EVENTS: &str = r"^(\*|[a-z_]+\.(\*|[a-z_]+))$";
-/// An address for HTTP.
-const HTTP: &str = r"^https?://[!-~]+$";
+/// An address for HTTP by name. That others are taken, where the configuration allows them, is said in words.
+const HTTP: &str =
+    r"^https://[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z][A-Za-z0-9-]*)*(:[0-9]{1,4})?(/[A-Za-z0-9._~/-]*)?$";
 /// Printable ASCII.
 const HEADER: &str = r"^[ -~]*$";
 

@@ -21,7 +21,7 @@ use super::paging::{Page, PageRequest};
 use super::problem::{Code, Problem, sentence};
 use super::state::AppState;
 use crate::app::App;
-use crate::app::webhooks::{NewWebhook, Wants, Webhook, WebhookChanges, WebhookError};
+use crate::app::webhooks::{NewWebhook, UrlRefused, Wants, Webhook, WebhookChanges, WebhookError};
 
 const NAME_CHARACTERS_MAX: usize = 255;
 const HEADER_BYTES_MAX: usize = 4_096;
@@ -48,6 +48,7 @@ impl From<WebhookError> for Problem {
             WebhookError::TooMany => Code::TooManyWebhooks,
             WebhookError::NoKey => Code::WebhooksKeyMissing,
             WebhookError::OtherKey => Code::WebhooksKeyChanged,
+            WebhookError::Url(UrlRefused::Address(_)) => Code::WebhookAddressForbidden,
             WebhookError::Url(_) => Code::InvalidWebhook,
             WebhookError::Disabled => Code::WebhookDisabled,
             WebhookError::Storage(error) => return Self::storage(error),
@@ -145,7 +146,7 @@ fn header(text: String) -> Result<String, Problem> {
     responses(
         (status = 201, body = WebhookCreated),
         (status = 400, body = ProblemBody, description = "`invalid_webhook`"),
-        (status = 403, body = ProblemBody, description = "`admin_required`, `read_only`"),
+        (status = 403, body = ProblemBody, description = "`admin_required`, `read_only`, `webhook_address_forbidden`"),
         (status = 409, body = ProblemBody, description = "`unique_violation`: the name is taken; `webhooks_key_missing`, `too_many_webhooks`"),
     ))]
 async fn create(
@@ -217,7 +218,7 @@ async fn get(
     responses(
         (status = 200, body = brokkr_api::Webhook),
         (status = 400, body = ProblemBody, description = "`invalid_webhook`"),
-        (status = 403, body = ProblemBody, description = "`admin_required`, `read_only`"),
+        (status = 403, body = ProblemBody, description = "`admin_required`, `read_only`, `webhook_address_forbidden`"),
         (status = 404, body = ProblemBody, description = "`webhook_not_found`"),
         (status = 409, body = ProblemBody, description = "`unique_violation`: the name is taken; `webhooks_key_missing`, `webhooks_key_changed`"),
     ))]

@@ -121,6 +121,8 @@ codes! {
     InvalidWebhook = BAD_REQUEST "invalid_webhook";
     /// The range of deliveries to send again makes no sense.
     InvalidReplay = BAD_REQUEST "invalid_replay";
+    /// The configuration does not let webhooks be at this address.
+    WebhookAddressForbidden = FORBIDDEN "webhook_address_forbidden";
     /// There is no such webhook.
     WebhookNotFound = NOT_FOUND "webhook_not_found";
     /// The webhook has no such delivery.
