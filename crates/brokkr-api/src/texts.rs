@@ -18,7 +18,7 @@ const TEXT: &str = r"^[^\x00]*$";
 /// Anything but NUL, and not only white space.
 const SAID: &str = r"^[^\x00]*[^\s\x00][^\x00]*$";
 /// A type of events, a noun with all of its types, or everything.
-const EVENTS: &str = r"^(\*|[a-z_]+\.(\*|[a-z_]+))$";
+const EVENTS: &str = r"^(\*|work_order\.(\*|created|scheduled|due|claimed|released|returned|retry_scheduled|cancel_requested|retargeted|succeeded|failed|cancelled|lost|expired|deleted)|agent\.(\*|created|updated|activated|paused|deleted|labels_changed|annotations_changed|pak_rotated|instance_changed))$";
 /// An address for HTTP by name. That others are taken, where the configuration allows them, is said in words.
 const HTTP: &str =
     r"^https://[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z][A-Za-z0-9-]*)*(:[0-9]{1,4})?(/[A-Za-z0-9._~/-]*)?$";
