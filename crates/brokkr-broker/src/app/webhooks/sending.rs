@@ -119,7 +119,10 @@ impl App {
         };
         let now = self.now();
         let mut tx = self.db.begin().await?;
-        self.settle(&mut tx, &webhook, delivery, sent, now).await?;
+        // The webhook before its deliveries, as whoever enables or disables it: otherwise they could wait for one another.
+        if let Some(webhook) = webhooks::get_for_update(&mut tx, webhook.id).await? {
+            self.settle(&mut tx, &webhook, delivery, sent, now).await?;
+        }
         tx.commit().await
     }
 
@@ -203,6 +206,7 @@ impl App {
         let now = self.now();
         let error = "its secrets are encrypted by another key than webhooks.key_file has";
         let mut tx = self.db.begin().await?;
+        webhooks::get_for_update(&mut tx, webhook.id).await?;
         let answered = answered(None, Some(error.to_owned()));
         webhook_deliveries::postpone(&mut tx, delivery, &answered, now).await?;
         self.disable(&mut tx, webhook.id, error, now).await?;

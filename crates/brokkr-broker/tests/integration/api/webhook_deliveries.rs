@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use brokkr_api::{DeliveryStatus, EnableWebhook, ListDeliveries, ReplayDeliveries, Time, WebhookDelivery};
-use brokkr_broker::config::WebhooksConfig;
+use brokkr_broker::app::webhooks::InHand;
+use brokkr_broker::config::{RetentionConfig, WebhooksConfig};
 use brokkr_testkit::{Backend, TestBroker};
 use rstest::rstest;
 use uuid::Uuid;
@@ -312,5 +313,51 @@ async fn a_receiver_that_is_full_of_words_costs_a_kilobyte_of_them(
         error.len() <= 1_200 && !error.contains('\u{1b}'),
         "{}",
         error.len()
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn events_that_a_webhook_has_still_to_hear_of_are_not_forgotten(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let (broker, receiver) = (broker(backend).await, Receiver::start().await);
+    webhook(&broker, &receiver).await;
+    let order = broker.work_order().label("gpu").create().await.id;
+    broker.clock().advance(DAY * 30);
+    broker
+        .app()
+        .forget(&RetentionConfig::default(), 100)
+        .await
+        .unwrap();
+    broker.tell_webhooks().await;
+    assert_eq!(told(&receiver), HashSet::from([order]));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_sender_that_comes_back_late_does_not_overwrite_what_another_one_found_out(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let (broker, receiver) = (broker(backend).await, Receiver::start().await);
+    let id = webhook(&broker, &receiver).await;
+    let test = broker.admin().test_webhook(id).await.unwrap();
+    let (app, late) = (broker.app(), InHand::default());
+    let mut taken = app.take_webhook_deliveries(&late, 10).await.unwrap();
+    assert_eq!(broker.tell_webhooks().await, 0, "it is in hand");
+    broker.clock().advance(Duration::from_secs(60));
+    assert_eq!(
+        broker.tell_webhooks().await,
+        1,
+        "whoever had it in hand is taken for gone"
+    );
+
+    receiver.answers(Answer::Status(400));
+    app.send_webhook_delivery(taken.pop().unwrap()).await.unwrap();
+
+    let delivery = broker.admin().webhook_delivery(id, test.id).await.unwrap();
+    assert_eq!(
+        (delivery.status, delivery.last_status),
+        (DeliveryStatus::Delivered, Some(200))
     );
 }
