@@ -23,6 +23,8 @@ pub enum Guard {
     LeaseOfSweep = 4,
     /// An order leaves the queue in the transaction that brings it into the log.
     OneTransaction = 8,
+    /// Attempts after a restoration are numbered above all that were made before it.
+    EpochOfRestore = 16,
 }
 
 impl Guard {

@@ -25,8 +25,8 @@ const KEYS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 /// A migrated database that is only in memory.
 pub(crate) struct Database {
-    db: Db,
-    connection: SqliteConnection,
+    pub(crate) db: Db,
+    pub(crate) connection: SqliteConnection,
 }
 
 impl Database {
@@ -112,6 +112,7 @@ pub(crate) struct Broker {
     record: Record,
     network: Arc<Network>,
     pub(crate) pace: Arc<BrokerPace>,
+    /// Nothing while somebody else has the database.
     state: Option<State>,
 }
 
@@ -152,7 +153,7 @@ impl Broker {
         }
     }
 
-    /// Starts a process, unless one runs. A backup would be restored here, into the connection, before it is handed over.
+    /// Starts a process, unless one runs or the database is in other hands.
     pub(crate) fn start(&mut self) {
         let connection = match self.state.take() {
             Some(State::Down(connection)) => connection,
@@ -183,6 +184,32 @@ impl Broker {
             stage,
             _tasks: tasks,
         })));
+    }
+
+    /// The running process's hold on the database.
+    pub(crate) fn stage(&self) -> Option<Stage> {
+        match &self.state {
+            Some(State::Up(process)) => Some(process.stage.clone()),
+            _ => None,
+        }
+    }
+
+    /// Takes the database of a broker that is down. No broker starts before it is given back.
+    pub(crate) fn take_database(&mut self) -> Option<Database> {
+        match self.state.take() {
+            Some(State::Down(connection)) => Some(Database {
+                db: self.db.clone(),
+                connection,
+            }),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    pub(crate) fn give_back(&mut self, database: Database) {
+        self.state = Some(State::Down(database.connection));
     }
 
     /// Answers those who wait for work, as a broker does that is told to stop.

@@ -6,6 +6,8 @@ use brokkr_api::{Attempt, ListLog, ListWorkOrders, WorkOrder, WorkOrderLog};
 use brokkr_client::Client;
 use uuid::Uuid;
 
+use crate::restoration::Restoration;
+
 /// More than any simulation has.
 const ROWS_MAX: i64 = 1_000;
 
@@ -19,6 +21,8 @@ pub(crate) struct Evidence {
     pub(crate) attempts: BTreeMap<Uuid, Vec<Attempt>>,
     /// Log entries as they were seen earlier.
     pub(crate) seen: Vec<WorkOrderLog>,
+    /// What was known before and after the database was restored.
+    pub(crate) restoration: Option<Box<Restoration>>,
 }
 
 impl Evidence {

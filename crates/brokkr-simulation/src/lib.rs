@@ -15,6 +15,7 @@ mod network;
 mod observe;
 mod plan;
 mod record;
+mod restoration;
 mod script;
 mod seat;
 mod users;

@@ -53,6 +53,7 @@ enum Missing {
     StatusOfEnding,
     LeaseOfSweep,
     OneTransaction,
+    EpochOfRestore,
 }
 
 impl From<Missing> for Guard {
@@ -62,6 +63,7 @@ impl From<Missing> for Guard {
             Missing::StatusOfEnding => Self::StatusOfEnding,
             Missing::LeaseOfSweep => Self::LeaseOfSweep,
             Missing::OneTransaction => Self::OneTransaction,
+            Missing::EpochOfRestore => Self::EpochOfRestore,
         }
     }
 }

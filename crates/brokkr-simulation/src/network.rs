@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
 
 use crate::dice::{Dice, SharedDice};
-use crate::observe::observe;
+use crate::observe::{Sent, observe};
 use crate::record::Record;
 
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -215,7 +215,7 @@ impl Network {
         let (record, host) = (self.record.clone(), host.to_owned());
         let handler = tokio::spawn(async move {
             let (head, body) = request.into_parts();
-            let sent = (head.method.clone(), head.uri.path().to_owned(), body.clone());
+            let sent = Sent::of(&head, &body);
             let request = Request::from_parts(head, Body::from(body));
             let Ok(answer) = router.oneshot(request).await;
             let (head, body) = answer.into_parts();

@@ -2,36 +2,57 @@
 
 use brokkr_agent::attempt::AttemptId;
 use brokkr_api::{ClaimedWorkOrder, EndingsAnswer, EndingsRequest, Release, Renewals, WorkOrder, paths};
-use http::{Method, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::clock::since_began;
 use crate::record::{Event, Record};
 
+/// A request as it came to the broker.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Sent {
+    pub(crate) fn of(head: &Parts, body: &[u8]) -> Self {
+        Self {
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            headers: head.headers.clone(),
+            body: body.to_owned(),
+        }
+    }
+
+    fn key(&self) -> Option<String> {
+        let key = self.headers.get("idempotency-key")?;
+        key.to_str().ok().map(str::to_owned)
+    }
+}
+
 /// Notes what an answer says.
-pub(crate) fn observe(
-    record: &Record,
-    host: &str,
-    (method, path, sent): &(Method, String, Vec<u8>),
-    status: StatusCode,
-    answer: &[u8],
-) {
-    if method != Method::POST {
+pub(crate) fn observe(record: &Record, host: &str, sent: &Sent, status: StatusCode, answer: &[u8]) {
+    if sent.method != Method::POST {
         return;
     }
+    let path = sent.path.as_str();
     if path == paths::WORK_ORDERS || path.ends_with("/retry") {
         if status == StatusCode::CREATED {
-            created(record, answer);
+            created(record, sent, answer);
         }
     } else if path.ends_with("/claims") && status.is_success() {
         claimed(record, host, answer);
     } else if path.ends_with("/renewals") && status.is_success() {
         renewed(record, host, answer);
     } else if path.ends_with("/endings") && status.is_success() {
-        reported(record, host, sent, answer);
+        reported(record, host, &sent.body, answer);
     } else if path.ends_with("/release") && status.is_success() {
-        released(record, host, path, sent);
+        released(record, host, path, &sent.body);
     }
     if status.is_server_error() {
         let shown = path.rsplit('/').next().unwrap_or(path);
@@ -39,9 +60,12 @@ pub(crate) fn observe(
     }
 }
 
-fn created(record: &Record, answer: &[u8]) {
+fn created(record: &Record, sent: &Sent, answer: &[u8]) {
     if let Some(order) = read::<WorkOrder>(answer) {
-        record.add(Event::Accepted { order: order.id });
+        record.add(Event::Accepted {
+            order: order.id,
+            key: sent.key(),
+        });
     }
 }
 

@@ -39,6 +39,16 @@ pub(crate) struct Plan {
     pub(crate) orders: Vec<OrderPlan>,
     pub(crate) acts: Vec<(Duration, Act)>,
     pub(crate) faults: Vec<(Duration, Fault)>,
+    pub(crate) restoration: Option<RestorationPlan>,
+}
+
+/// When the database is backed up, and when brokers are stopped to restore that backup.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RestorationPlan {
+    pub(crate) backup_at: Duration,
+    pub(crate) begins_at: Duration,
+    /// How long after the brokers have stopped: the longest lease, as the documentation says.
+    pub(crate) wait: Duration,
 }
 
 /// An order, and when it is submitted.
@@ -95,12 +105,14 @@ impl Plan {
             .collect();
         let acts = (0..dice.below(4)).map(|_| act(&mut dice, orders.len())).collect();
         let faults = (0..dice.within(1..8)).map(|_| fault(&mut dice, &seats)).collect();
+        let restoration = restoration(&mut seed.of("restoration"), &seats);
         Self {
             seats,
             noise,
             orders,
             acts,
             faults,
+            restoration,
         }
     }
 }
@@ -123,6 +135,20 @@ impl OrderPlan {
             ..self.request.clone()
         }
     }
+}
+
+/// A quarter of all seeds has one, early enough to be over when everything is healed.
+fn restoration(dice: &mut Dice, seats: &[Terms]) -> Option<RestorationPlan> {
+    let leases = seats.iter().map(|seat| seat.lease_seconds.unsigned_abs());
+    let wait = Duration::from_secs(leases.max().unwrap_or_default() + 1);
+    dice.per_mille(250).then(|| {
+        let begins_at = dice.millis(10_000..70_000);
+        RestorationPlan {
+            backup_at: begins_at.mul_f64(dice.within(20..100) as f64 / 100.0),
+            begins_at,
+            wait,
+        }
+    })
 }
 
 fn order(dice: &mut Dice, number: u64, seats: usize) -> OrderPlan {

@@ -28,8 +28,8 @@ pub(crate) enum WorkEnd {
 pub(crate) enum Event {
     /// A fault, or something else that only explains the rest.
     Note(String),
-    /// The broker has accepted an order, whether or not anybody has heard it.
-    Accepted { order: Uuid },
+    /// The broker has accepted an order, under this key if there was one, whether or not anybody has heard it.
+    Accepted { order: Uuid, key: Option<String> },
     /// Somebody has heard that the order was accepted under this key.
     Confirmed { order: Uuid, key: String },
     /// The broker gave out an attempt, or kept it going, until this time.
@@ -90,7 +90,7 @@ impl Record {
     pub(crate) fn add(&self, event: Event) {
         let at = self.clock.elapsed();
         let mut kept = self.kept();
-        if let Event::Accepted { order } = &event {
+        if let Event::Accepted { order, .. } = &event {
             let next = kept.numbers.len() + 1;
             kept.numbers.entry(*order).or_insert(next);
         }
@@ -99,6 +99,11 @@ impl Record {
 
     pub(crate) fn note(&self, note: impl Into<String>) {
         self.add(Event::Note(note.into()));
+    }
+
+    /// How many things have happened so far.
+    pub(crate) fn length(&self) -> usize {
+        self.kept().entries.len()
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
@@ -130,7 +135,7 @@ impl Record {
     fn told(&self, event: &Event) -> String {
         match event {
             Event::Note(note) => note.clone(),
-            Event::Accepted { order } => format!("broker    accepts {} ({order})", self.name(*order)),
+            Event::Accepted { order, .. } => format!("broker    accepts {} ({order})", self.name(*order)),
             Event::Confirmed { order, key } => {
                 format!("user      hears that {key} is {}", self.name(*order))
             }

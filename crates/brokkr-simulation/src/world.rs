@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use brokkr_api::{Agent, CreateAgent, PakText, UpdateAgent, WorkOrderLog};
 use brokkr_client::Client;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
 use crate::broker::{Broker, Database};
@@ -14,8 +14,9 @@ use crate::clock::SimulatedClock;
 use crate::dice::Dice;
 use crate::evidence::{self, Evidence};
 use crate::network::Network;
-use crate::plan::{Fault, HEALED_AT, LABEL, Plan};
+use crate::plan::{Fault, HEALED_AT, LABEL, Plan, RestorationPlan};
 use crate::record::Record;
+use crate::restoration::{Operator, Restoration, back_up};
 use crate::seat::{Seat, Surroundings, Terms, client};
 use crate::users::Users;
 
@@ -25,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const AFTERMATH: Duration = Duration::from_secs(15);
 /// How long a broker is down that died at a statement.
 const MINED_DOWN: Duration = Duration::from_millis(700);
+/// How long a broker has that is told to stop.
+const STOPPING: Duration = Duration::from_millis(500);
+/// How long a backup may wait for a broker's transactions.
+const PATIENCE_OF_OPERATOR: Duration = Duration::from_secs(3);
 
 /// Everything that is simulated.
 struct World {
@@ -36,6 +41,8 @@ struct World {
     inspector: Client,
     users: Arc<Users>,
     seen: Mutex<Vec<WorkOrderLog>>,
+    operator: Operator,
+    restoration: Mutex<Option<Restoration>>,
 }
 
 /// Simulates a plan.
@@ -68,6 +75,12 @@ pub(crate) async fn simulate(
         seats.push(seat);
         agents.push(agent);
     }
+    let operator = Operator {
+        clock,
+        record: record.clone(),
+        seed: seed.clone(),
+        admin: admin.clone(),
+    };
     let users = Users::new(client(network.wire("users"), &admin)?, record.clone(), seed);
     let world = Arc::new(World {
         began: Instant::now(),
@@ -78,6 +91,8 @@ pub(crate) async fn simulate(
         inspector,
         users,
         seen: Mutex::default(),
+        operator,
+        restoration: Mutex::default(),
     });
     world.begin(&plan, &agents)?;
     sleep_until(world.began + HEALED_AT).await;
@@ -140,6 +155,14 @@ impl World {
                 }
             });
         }
+        if let Some(plan) = plan.restoration {
+            let world = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = world.restore(plan).await {
+                    world.record.note(format!("the restoration failed: {error:#}"));
+                }
+            });
+        }
         tokio::spawn(Arc::clone(self).restart_after_mines());
         tokio::spawn(Arc::clone(self).look_at_the_log());
         Ok(())
@@ -157,7 +180,7 @@ impl World {
             }
             Fault::BrokerStops { down } => {
                 self.broker().tell_to_stop();
-                sleep(Duration::from_millis(500)).await;
+                sleep(STOPPING).await;
                 self.broker().die();
                 sleep(down).await;
                 self.broker().start();
@@ -186,6 +209,48 @@ impl World {
             Fault::ClockStep { seat, millis } => self.seats[seat].step_clock(millis),
         }
         Ok(())
+    }
+
+    /// Backs the database up, and later puts that backup in its place.
+    async fn restore(&self, plan: RestorationPlan) -> anyhow::Result<()> {
+        sleep_until(self.began + plan.backup_at).await;
+        let backup = self.back_up().await;
+        let taken_at = self.began.elapsed();
+        self.record.note("operator  backs the database up");
+        sleep_until(self.began + plan.begins_at).await;
+        let database = loop {
+            self.broker().tell_to_stop();
+            sleep(STOPPING).await;
+            let mut broker = self.broker();
+            broker.die();
+            if let Some(database) = broker.take_database() {
+                break database;
+            }
+        };
+        sleep(plan.wait).await;
+        let (database, restoration) = self.operator.restore(database, &backup).await?;
+        self.record.note(format!(
+            "operator  restores the backup of {:.3}",
+            taken_at.as_secs_f64()
+        ));
+        self.restoration()
+            .replace(restoration.with_seen(&mut self.seen()));
+        let mut broker = self.broker();
+        broker.give_back(database);
+        broker.start();
+        Ok(())
+    }
+
+    async fn back_up(&self) -> Vec<u8> {
+        loop {
+            let stage = self.broker().stage();
+            if let Some(stage) = stage
+                && let Ok(Ok(backup)) = timeout(PATIENCE_OF_OPERATOR, back_up(&stage)).await
+            {
+                return backup;
+            }
+            sleep(STOPPING).await;
+        }
     }
 
     async fn restart_after_mines(self: Arc<Self>) {
@@ -234,11 +299,17 @@ impl World {
         }
         self.record.note("the simulation ends");
         let seen = std::mem::take(&mut *self.seen());
-        Evidence::collect(&self.inspector, seen).await
+        let mut evidence = Evidence::collect(&self.inspector, seen).await?;
+        evidence.restoration = self.restoration().take().map(Box::new);
+        Ok(evidence)
     }
 
     fn broker(&self) -> MutexGuard<'_, Broker> {
         self.broker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn restoration(&self) -> MutexGuard<'_, Option<Restoration>> {
+        self.restoration.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self) -> MutexGuard<'_, Vec<WorkOrderLog>> {

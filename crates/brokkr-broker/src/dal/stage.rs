@@ -72,6 +72,19 @@ impl Stage {
         })
     }
 
+    /// Waits for this broker's transactions, and has SQLite do something while none is open.
+    ///
+    /// # Errors
+    /// Those of SQLite, and [`sqlx::Error::PoolClosed`] once the broker is dead.
+    pub async fn between<T>(
+        &self,
+        act: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let turn = self.turn.acquire().await;
+        let _turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
+        self.at_once(act)
+    }
+
     pub(super) async fn reached(&self, point: &'static str) {
         self.pace.reached(point).await;
         if self.connection().is_none() {

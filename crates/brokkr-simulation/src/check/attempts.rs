@@ -7,7 +7,12 @@ use super::Case;
 use crate::record::{Entry, Event};
 
 pub(super) fn violations(case: &Case<'_>) -> Vec<String> {
-    let verdicts = case.entries.iter().map(|entry| match &entry.event {
+    let current = case
+        .entries
+        .iter()
+        .enumerate()
+        .filter(|(position, entry)| !case.outdated(*position, &entry.event));
+    let verdicts = current.map(|(_, entry)| match &entry.event {
         Event::Reported {
             id, success, status, ..
         } if (200..300).contains(status) => accepted(case, *id, *success),
@@ -50,10 +55,11 @@ fn refused(case: &Case<'_>, entry: &Entry, id: AttemptId, success: bool) -> Opti
     }
     let what = if success { "success" } else { "failure" };
     let told = case.told(id);
-    let over = told
-        .as_ref()
-        .and_then(|told| told.ended_at)
-        .is_some_and(|ended_at| ended_at <= entry.at);
+    let over = case.forgotten(id)
+        || told
+            .as_ref()
+            .and_then(|told| told.ended_at)
+            .is_some_and(|ended_at| ended_at <= entry.at);
     if !over {
         return Some(format!(
             "the {what} of {} was refused although the attempt was not over",

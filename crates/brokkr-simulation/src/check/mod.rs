@@ -2,6 +2,7 @@
 
 mod attempts;
 mod orders;
+mod restorations;
 mod runs;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ pub(crate) struct Case<'c> {
     record: &'c Record,
     entries: Vec<Entry>,
     evidence: &'c Evidence,
+    /// Everything has come to its end, so that what is still open stays open.
+    over: bool,
     /// Somebody asked for their deletion, so they may be gone.
     deleted: BTreeSet<Uuid>,
 }
@@ -31,23 +34,45 @@ struct Told<'c> {
     ended_at: Option<Duration>,
 }
 
-/// Every promise that was broken, in words.
+/// Every promise that was broken, in words. What a restored backup has made forgotten is judged by what was known before.
 pub(crate) fn violations(record: &Record, evidence: &Evidence) -> Vec<String> {
     let entries = record.entries();
-    let deleted = entries.iter().filter_map(|entry| match entry.event {
-        Event::DeleteAsked { order } => Some(order),
-        _ => None,
-    });
-    let case = Case {
-        record,
-        deleted: deleted.collect(),
-        entries: entries.clone(),
-        evidence,
-    };
-    let mut found = orders::violations(&case);
-    found.extend(attempts::violations(&case));
-    found.extend(runs::violations(&case));
+    let mut found = Vec::new();
+    if let Some(restoration) = &evidence.restoration {
+        let earlier = entries[..restoration.position].to_vec();
+        let earlier = Case::new(record, earlier, &restoration.before, false).violations();
+        found.extend(
+            earlier
+                .iter()
+                .map(|words| format!("before the restoration, {words}")),
+        );
+    }
+    found.extend(Case::new(record, entries, evidence, true).violations());
     found
+}
+
+impl<'c> Case<'c> {
+    fn new(record: &'c Record, entries: Vec<Entry>, evidence: &'c Evidence, over: bool) -> Self {
+        let deleted = entries.iter().filter_map(|entry| match entry.event {
+            Event::DeleteAsked { order } => Some(order),
+            _ => None,
+        });
+        Self {
+            record,
+            deleted: deleted.collect(),
+            entries,
+            evidence,
+            over,
+        }
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let mut found = orders::violations(self);
+        found.extend(attempts::violations(self));
+        found.extend(runs::violations(self));
+        found.extend(restorations::violations(self));
+        found
+    }
 }
 
 impl Case<'_> {

@@ -33,19 +33,23 @@ fn places(case: &Case<'_>) -> Vec<String> {
         .entries
         .iter()
         .filter_map(|entry| match &entry.event {
-            Event::Accepted { order } | Event::Confirmed { order, .. } => Some(*order),
+            Event::Accepted { order, .. } | Event::Confirmed { order, .. } => Some(*order),
             _ => None,
         })
         .collect();
-    let gone = accepted
-        .iter()
-        .filter(|order| !queued.contains(order) && !logged.contains(order) && !case.deleted.contains(order));
+    let gone = accepted.iter().filter(|order| {
+        let kept = queued.contains(order) || logged.contains(order);
+        !kept && !case.deleted.contains(order) && !case.given_up(**order)
+    });
     found.extend(gone.map(|order| format!("{} was accepted and is nowhere", name(order))));
     found
 }
 
 /// One order for each idempotency key, and no order of which nobody knows why it is there.
 fn keys(case: &Case<'_>) -> Vec<String> {
+    if !case.over {
+        return Vec::new();
+    }
     let mut of_key: BTreeMap<&str, Uuid> = BTreeMap::new();
     let mut found = Vec::new();
     for entry in &case.entries {
@@ -55,19 +59,20 @@ fn keys(case: &Case<'_>) -> Vec<String> {
             found.push(format!("{key} led to two orders"));
         }
     }
-    let confirmed: BTreeSet<_> = of_key.into_values().collect();
+    let confirmed: BTreeSet<_> = of_key.values().copied().collect();
     let strange = case
         .evidence
         .orders
         .values()
-        .filter(|order| order.retry_of.is_none() && !confirmed.contains(&order.id));
+        .filter(|order| order.retry_of.is_none() && !confirmed.contains(&order.id))
+        .filter(|order| !case.repeated(order.id, &of_key));
     found.extend(strange.map(|order| format!("nobody submitted {}", case.record.name(order.id))));
     found
 }
 
 /// Nothing stays in the queue once everything is healed.
 fn left_over(case: &Case<'_>) -> Vec<String> {
-    let left = case.evidence.queue.iter();
+    let left = case.evidence.queue.iter().filter(|_| case.over);
     left.map(|order| {
         let name = case.record.name(order.id);
         format!("{name} is {:?} for ever", order.status)
@@ -97,7 +102,7 @@ fn sums(case: &Case<'_>, entry: &WorkOrderLog) -> Vec<String> {
     let mut numbers: Vec<_> = rows.iter().map(|row| row.attempt).collect();
     numbers.sort_unstable();
     let mut found = Vec::new();
-    if numbers != (1..=entry.attempt).collect::<Vec<_>>() {
+    if numbers != case.numbers_up_to(entry.attempt, &numbers) {
         found.push(format!(
             "{name} ended with attempt {}, but has {numbers:?}",
             entry.attempt

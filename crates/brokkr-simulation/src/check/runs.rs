@@ -60,6 +60,11 @@ fn unwarranted(case: &Case<'_>, run: &Run) -> Option<String> {
     }
     let Some(told) = case.told(run.id) else {
         let name = case.name(run.id);
+        if case.forgotten(run.id) {
+            return case
+                .since_restoration(run.from)
+                .then(|| format!("{} started {name} after the restoration", run.host));
+        }
         return case
             .knows(run.id.order)
             .then(|| format!("{} started {name}, which the broker never gave out", run.host));
@@ -89,6 +94,10 @@ fn together(case: &Case<'_>, one: &Run, other: &Run) -> Option<String> {
     };
     let overlap = earlier.from < later.to && later.from < earlier.to;
     if !overlap || !case.knows(earlier.id.order) {
+        return None;
+    }
+    // What the broker does not know it cannot wait for; what was known before was judged by that.
+    if case.forgotten(earlier.id) || case.forgotten(later.id) {
         return None;
     }
     let lost = case.told(earlier.id).is_some_and(|told| {
