@@ -36,6 +36,12 @@ impl Database {
         let connection = db.detach().await?;
         Ok(Self { db, connection })
     }
+
+    /// A connection to a database in memory that has nothing in it yet.
+    pub(crate) async fn empty() -> anyhow::Result<SqliteConnection> {
+        let db = Db::connect("sqlite::memory:", &DbOptions::default()).await?;
+        Ok(db.detach().await?)
+    }
 }
 
 /// When statements come, and at which of them the broker dies.

@@ -60,14 +60,20 @@ pub fn simulate(seed: u64, without: Option<Guard>) -> anyhow::Result<Outcome> {
         plan.seats.len(),
         plan.orders.len()
     )];
-    let database = setup()?.block_on(Database::open())?;
+    let databases = setup()?.block_on(async {
+        let empty = match plan.restoration {
+            Some(_) => Some(Database::empty().await?),
+            None => None,
+        };
+        anyhow::Ok((Database::open().await?, empty))
+    })?;
     let directory = std::env::temp_dir().join(format!("brokkr-simulation-{}", std::process::id()));
     std::fs::create_dir_all(&directory).context("could not make a directory for the agents")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()?;
-    let simulated = runtime.block_on(world::simulate(plan, &dice, database, &directory));
+    let simulated = runtime.block_on(world::simulate(plan, &dice, databases, &directory));
     // What hangs in it hangs for ever.
     runtime.shutdown_background();
     let _ = std::fs::remove_dir_all(&directory);

@@ -1,6 +1,6 @@
 //! A database that is restored from an older backup, in the steps of docs/operating.md.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use brokkr_api::{PakText, WorkOrderLog};
@@ -9,8 +9,8 @@ use brokkr_broker::app::App;
 use brokkr_broker::config::Limits;
 use brokkr_broker::dal::Db;
 use brokkr_broker::dal::stage::{Pace, Pause, Stage};
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteOwnedBuf;
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::broker::Database;
 use crate::clock::SimulatedClock;
@@ -58,6 +58,8 @@ pub(crate) struct Operator {
     pub(crate) record: Record,
     pub(crate) seed: Dice,
     pub(crate) admin: PakText,
+    /// Where the backup is restored: what is open on the old database knows its tables.
+    pub(crate) empty: Mutex<Option<SqliteConnection>>,
 }
 
 impl Operator {
@@ -68,7 +70,7 @@ impl Operator {
         backup: &[u8],
     ) -> anyhow::Result<(Database, Restoration)> {
         let (database, before) = self.look(database).await?;
-        let (database, backup) = self.look(replace(database, backup).await?).await?;
+        let (database, backup) = self.look(self.replace(database, backup).await?).await?;
         let (at, position) = (self.clock.elapsed(), self.record.length());
         let (stage, app) = self.prepare(&database.db, database.connection);
         let restored = app.restored().await?;
@@ -93,6 +95,20 @@ impl Operator {
         Ok((hand_back(database.db, &stage)?, evidence))
     }
 
+    async fn replace(&self, database: Database, backup: &[u8]) -> anyhow::Result<Database> {
+        let empty = self.empty.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let empty = empty.ok_or_else(|| anyhow::anyhow!("a database is restored once only"))?;
+        let stage = Stage::new(empty, Arc::new(Prompt));
+        let copy = SqliteOwnedBuf::try_from(backup)?;
+        stage
+            .between(async |connection| {
+                connection.clear_cached_statements().await?;
+                connection.deserialize(None, copy, false).await
+            })
+            .await?;
+        hand_back(database.db, &stage)
+    }
+
     fn prepare(&self, db: &Db, connection: SqliteConnection) -> (Stage, App) {
         let stage = Stage::new(connection, Arc::new(Prompt));
         let app = App::new(
@@ -103,15 +119,6 @@ impl Operator {
         );
         (stage, app)
     }
-}
-
-async fn replace(database: Database, backup: &[u8]) -> anyhow::Result<Database> {
-    let stage = Stage::new(database.connection, Arc::new(Prompt));
-    let copy = SqliteOwnedBuf::try_from(backup)?;
-    stage
-        .between(async |connection| connection.deserialize(None, copy, false).await)
-        .await?;
-    hand_back(database.db, &stage)
 }
 
 fn hand_back(db: Db, stage: &Stage) -> anyhow::Result<Database> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use brokkr_api::{Agent, CreateAgent, PakText, UpdateAgent, WorkOrderLog};
 use brokkr_client::Client;
+use sqlx::SqliteConnection;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
@@ -52,7 +53,7 @@ struct World {
 pub(crate) async fn simulate(
     plan: Plan,
     seed: &Dice,
-    database: Database,
+    (database, empty): (Database, Option<SqliteConnection>),
     directory: &Path,
 ) -> anyhow::Result<(Record, Evidence)> {
     let clock = SimulatedClock::begin();
@@ -80,6 +81,7 @@ pub(crate) async fn simulate(
         record: record.clone(),
         seed: seed.clone(),
         admin: admin.clone(),
+        empty: Mutex::new(empty),
     };
     let users = Users::new(client(network.wire("users"), &admin)?, record.clone(), seed);
     let world = Arc::new(World {
