@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod nudges;
 pub mod output;
 pub mod pending;
+pub mod presence;
 pub mod queue_depth;
 pub mod renewals;
 pub mod restores;
@@ -77,6 +78,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         nudges::STATEMENTS,
         output::STATEMENTS,
         pending::STATEMENTS,
+        presence::STATEMENTS,
         queue_depth::STATEMENTS,
         renewals::STATEMENTS,
         restores::STATEMENTS,
