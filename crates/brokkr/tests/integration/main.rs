@@ -11,7 +11,9 @@ mod journey;
 mod kubernetes;
 mod restore;
 mod scenarios;
+mod standard_webhooks;
 mod submit;
 mod telemetry;
 mod trouble;
+
 mod world;
