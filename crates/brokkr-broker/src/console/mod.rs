@@ -13,6 +13,8 @@ mod orders;
 mod overview;
 mod page;
 mod paks;
+mod plot;
+mod recent;
 mod retries;
 mod session;
 mod sign_in;

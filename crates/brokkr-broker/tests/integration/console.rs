@@ -1,5 +1,6 @@
 //! Pages for people, without a browser: who gets in, who may act, and what each answer says of itself.
 
+mod overview;
 mod sessions;
 
 use brokkr_api::{Cancel, CreatePak, PakRole, PakText};
