@@ -7,9 +7,11 @@ mod cluster;
 mod fuzz;
 mod install;
 mod kubectl;
+mod python;
 mod schemathesis;
 mod selection;
 mod simulate;
+mod standard_webhooks;
 mod steps;
 mod test;
 

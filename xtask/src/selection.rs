@@ -76,6 +76,11 @@ impl Selection {
         self.wants_integration_of(&["brokkr", "brokkr-testkit-browser"])
     }
 
+    /// Whether any of the tests may verify what webhooks are told. They are in the `brokkr` crate.
+    pub(crate) fn wants_standard_webhooks(&self) -> bool {
+        self.wants_integration_of(&["brokkr"])
+    }
+
     fn wants_integration_of(&self, packages: &[&str]) -> bool {
         let of_them =
             self.packages.is_empty() || self.packages.iter().any(|package| packages.contains(&&**package));

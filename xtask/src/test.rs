@@ -11,6 +11,7 @@ use crate::cluster;
 use crate::install;
 use crate::kubectl;
 use crate::selection::{Selection, Suite};
+use crate::standard_webhooks;
 use crate::steps::{self, cargo, exit_code, root, say};
 
 /// Where the test kit looks for a server before it starts its own.
@@ -77,6 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if selection.wants_browser() {
         left_out.extend(browser::left_out(*no_browser)?);
+    }
+    if selection.wants_standard_webhooks() {
+        left_out.extend(standard_webhooks::left_out());
     }
     command.args(selection.cargo_arguments(has_library, &left_out));
     if let Some(url) = url {

@@ -303,7 +303,7 @@ async fn serve(
 ) -> io::Result<()> {
     let mut server = server.handle(handle);
     server.http_builder().http1().header_read_timeout(HEAD_PATIENCE);
-    let service = router.into_make_service();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     match tls {
         Some(config) => server.acceptor(RustlsAcceptor::new(config)).serve(service).await,
         None => server.serve(service).await,

@@ -5,13 +5,17 @@ use std::time::Duration;
 use brokkr_core::pak::Pak;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tracing::warn;
 
 use super::App;
 use super::authentication::AuthenticationError;
 use super::caller::{Caller, Role};
 use crate::dal::{DalError, console_sessions};
+use crate::error_chain::chain;
 
 const TOKEN_BYTES: usize = 32;
+/// How long what a page reads live may outlast its session.
+const SESSION_CHECKED_EVERY: Duration = Duration::from_secs(2);
 
 /// What a browser proves its session with. It is in a cookie and nowhere else.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,6 +108,21 @@ impl App {
         let mut tx = self.db.read().await?;
         let found = console_sessions::find_live(&mut tx, &token.hash(), self.now()).await?;
         Ok(found.map(|credential| Caller::new(credential.role, credential.short)))
+    }
+
+    /// Waits until the session is over, or until the database does not say that it goes on.
+    pub async fn session_over(&self, token: &SessionToken) {
+        loop {
+            tokio::time::sleep(SESSION_CHECKED_EVERY).await;
+            match self.session(token).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+                Err(error) => {
+                    warn!(error = %chain(&error), "what a page of the console reads live was interrupted");
+                    return;
+                }
+            }
+        }
     }
 
     /// Ends a session at every replica.

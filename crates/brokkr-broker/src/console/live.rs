@@ -19,15 +19,18 @@ use crate::app::output::{FollowFrom, OutputEvent};
 /// Shorter than proxies take for an idle connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Follows the output of an order from the beginning of its latest attempt. A session that ends meanwhile is noticed by the page's
-/// next look, and by this stream when the browser connects again.
+/// Follows the output of an order from the beginning of its latest attempt, as long as the session lasts.
 pub(super) async fn output(
-    ConsoleReader(_): ConsoleReader,
+    ConsoleReader(session): ConsoleReader,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Response, Trouble> {
+    let over = app.clone();
     let events = app.follow_output(order_id(&id)?, FollowFrom::default()).await?;
-    let told = events.map(|event| Ok::<_, Infallible>(told(&event)));
+    let over = async move { over.session_over(&session.token).await };
+    let told = events
+        .take_until(Box::pin(over))
+        .map(|event| Ok::<_, Infallible>(told(&event)));
     // A proxy that gathers the answer would make it anything but live.
     let headers = [
         (header::CACHE_CONTROL, "no-store"),

@@ -13,13 +13,15 @@ mod orders;
 mod overview;
 mod page;
 mod paks;
+mod plot;
+mod recent;
 mod retries;
 mod session;
 mod sign_in;
+mod sign_in_limits;
 mod submit;
 mod when;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,16 +29,13 @@ use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::map_response;
 use axum::routing::{get, post};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
+use self::sign_in_limits::SignInLimits;
 use crate::app::App;
 use crate::config::ConsoleConfig;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SESSION_HOURS_MAX: u32 = 168;
-/// Keys cannot be guessed. This bounds what guessing costs the database.
-const SIGN_INS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
-const SIGN_INS_AT_ONCE: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 
 /// What every page can reach. Cheap to clone.
 #[derive(Clone)]
@@ -44,7 +43,7 @@ pub(crate) struct Console {
     pub(crate) app: App,
     sessions_last: Duration,
     cookies_over_tls: bool,
-    sign_ins: Arc<DefaultDirectRateLimiter>,
+    sign_ins: Arc<SignInLimits>,
 }
 
 impl FromRef<Console> for App {
@@ -58,12 +57,11 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
     if !config.enabled {
         return Router::new();
     }
-    let quota = Quota::per_second(SIGN_INS_PER_SECOND).allow_burst(SIGN_INS_AT_ONCE);
     let console = Console {
         app,
         sessions_last: HOUR * config.session_hours.clamp(1, SESSION_HOURS_MAX),
         cookies_over_tls: over_tls || config.behind_tls,
-        sign_ins: Arc::new(RateLimiter::direct(quota)),
+        sign_ins: Arc::new(SignInLimits::new()),
     };
     Router::new()
         .route("/", get(overview::show))

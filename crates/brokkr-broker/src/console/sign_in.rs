@@ -1,10 +1,12 @@
 //! Coming and going.
 
 use askama::Template;
-use axum::Form;
-use axum::extract::{Query, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 use brokkr_core::pak::Pak;
 use serde::Deserialize;
 
@@ -12,6 +14,8 @@ use super::page::{Trouble, page};
 use super::session::{COOKIE, OwnForm, from_here};
 use super::{Console, assets};
 use crate::app::console_sessions::SignInError;
+
+const SECONDS_UNTIL_NEXT_TRY: &str = "5";
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -46,17 +50,22 @@ pub(super) async fn show(Query(asked): Query<Asked>) -> Result<Response, Trouble
 /// Opens a session and goes on to where its bearer wanted to go.
 pub(super) async fn sign_in(
     State(console): State<Console>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     Form(key): Form<Key>,
 ) -> Result<Response, Trouble> {
     from_here(&headers)?;
     let next = local(&key.next);
-    if console.sign_ins.check().is_err() {
-        return refuse(
+    if !console
+        .sign_ins
+        .allow(peer.map(|Extension(ConnectInfo(peer))| peer.ip()))
+    {
+        let page = refuse(
             StatusCode::TOO_MANY_REQUESTS,
             next,
-            "Too many people sign in at the same time. Wait a few seconds.",
-        );
+            "There were too many attempts to sign in. Wait a few seconds.",
+        )?;
+        return Ok(([(header::RETRY_AFTER, SECONDS_UNTIL_NEXT_TRY)], page).into_response());
     }
     let not_accepted = "This PAK is not accepted: it is unknown, expired, revoked or malformed.";
     let Ok(pak) = Pak::parse(key.pak.trim()) else {

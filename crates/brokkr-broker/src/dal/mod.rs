@@ -28,6 +28,7 @@ pub mod output;
 pub mod pending;
 pub mod presence;
 pub mod queue_depth;
+pub mod recent_endings;
 pub mod renewals;
 pub mod restores;
 pub mod retries;
@@ -80,6 +81,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         pending::STATEMENTS,
         presence::STATEMENTS,
         queue_depth::STATEMENTS,
+        recent_endings::STATEMENTS,
         renewals::STATEMENTS,
         restores::STATEMENTS,
         retries::STATEMENTS,

@@ -1,5 +1,8 @@
 //! Pages for people, without a browser: who gets in, who may act, and what each answer says of itself.
 
+mod overview;
+mod sessions;
+
 use brokkr_api::{Cancel, CreatePak, PakRole, PakText};
 use brokkr_testkit::{Answer, Backend, TestBroker};
 use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN};

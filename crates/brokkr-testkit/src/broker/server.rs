@@ -1,6 +1,6 @@
 //! The broker's HTTP interface on a free port.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use brokkr_broker::app::App;
 use brokkr_broker::config::ConsoleConfig;
@@ -25,7 +25,9 @@ impl Server {
         let url = Url::parse(&format!("http://{address}")).expect("an address makes a URL");
         let pages = console::router(app.clone(), &ConsoleConfig::default(), false);
         let router = api::router(app, None, pages);
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("the server runs") });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let task =
+            tokio::spawn(async move { axum::serve(listener, service).await.expect("the server runs") });
         Self { url, task }
     }
 

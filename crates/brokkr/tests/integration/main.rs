@@ -12,7 +12,9 @@ mod kubernetes;
 mod mounts;
 mod restore;
 mod scenarios;
+mod standard_webhooks;
 mod submit;
 mod telemetry;
 mod trouble;
+
 mod world;

@@ -1,0 +1,202 @@
+//! Until when somebody sees something, how often they may try, and what a configuration makes of it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use brokkr_api::{AppendOutput, OutputChunk, Time, WorkOrder};
+use brokkr_broker::config::ConsoleConfig;
+use brokkr_broker::{api, console};
+use brokkr_testkit::{Answer, Backend, TestAgent, TestBroker};
+use reqwest::{Client, Method};
+use rstest::rstest;
+use tower::ServiceExt as _;
+
+use super::{Visitor, viewer};
+
+const STREAM_ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// More than anybody may try in the time that a test takes.
+const TRIES_MAX: usize = 500;
+/// Nobody's.
+const WRONG_PAK: &str = "brokkr_BRwrongone_wrongwrongwrongwrongwrong";
+
+/// What a page reads live.
+struct Live(reqwest::Response);
+
+impl Live {
+    async fn of(visitor: &Visitor<'_>, path: &str) -> Live {
+        let answer = visitor.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        Live(answer)
+    }
+
+    async fn until(&mut self, word: &str) {
+        let mut text = String::new();
+        while !text.contains(word) {
+            let more = tokio::time::timeout(STREAM_ENDS_WITHIN, self.0.chunk()).await;
+            let more = more
+                .expect("something comes")
+                .unwrap()
+                .expect("the stream goes on");
+            text.push_str(&String::from_utf8_lossy(&more));
+        }
+    }
+
+    async fn end(mut self) {
+        let read = async { while let Ok(Some(_)) = self.0.chunk().await {} };
+        tokio::time::timeout(STREAM_ENDS_WITHIN, read)
+            .await
+            .expect("the stream ends with its session");
+    }
+}
+
+async fn print(agent: &TestAgent, claim: &WorkOrder, offset: i64, text: &str) {
+    let chunk = OutputChunk {
+        id: claim.id,
+        attempt: claim.attempt,
+        offset,
+        stream: "stdout".to_owned(),
+        at: Time::from_micros(7),
+        data: text.to_owned(),
+    };
+    let output = AppendOutput { chunks: vec![chunk] };
+    agent.client.append_output(agent.id, &output).await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn live_output_ends_with_its_session_and_with_no_other_one(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    broker.work_order().for_agent(&agent).create().await;
+    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    print(&agent, &claim, 0, "the beginning\n").await;
+    let path = format!("/console/live/orders/{}/output", claim.id);
+
+    let (pak, short) = viewer(&broker).await;
+    let revoked = Visitor::signed_in(&broker, &pak).await;
+    let leaves = Visitor::signed_in(&broker, broker.admin_pak()).await;
+    let stays = Visitor::signed_in(&broker, broker.admin_pak()).await;
+    let (mut of_revoked, mut of_leaving, mut of_staying) = (
+        Live::of(&revoked, &path).await,
+        Live::of(&leaves, &path).await,
+        Live::of(&stays, &path).await,
+    );
+    for live in [&mut of_revoked, &mut of_leaving, &mut of_staying] {
+        live.until("the beginning").await;
+    }
+
+    broker.admin().delete_pak(&short).await.unwrap();
+    of_revoked.end().await;
+    assert_eq!(leaves.act("/sign-out", "").await.status, 303);
+    of_leaving.end().await;
+    print(&agent, &claim, 14, "more\n").await;
+    of_staying.until("more").await;
+
+    broker.clock().advance(Duration::from_secs(8 * 3_600));
+    of_staying.end().await;
+    for (visitor, path) in [(&revoked, &path), (&leaves, &path), (&stays, &path)] {
+        assert_eq!(visitor.get(path).await.status, 303, "a stream is opened again");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn one_who_tries_too_often_is_refused_and_nobody_else(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let from = |address: [u8; 4]| Visitor {
+        http: Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .local_address(IpAddr::from(address))
+            .build()
+            .unwrap(),
+        ..Visitor::stranger(&broker)
+    };
+    let (guesser, other) = (from([127, 0, 0, 1]), from([127, 0, 0, 2]));
+    let mut refused = None;
+    for n in 0..TRIES_MAX {
+        let form = guesser.form("/sign-in", format!("pak={WRONG_PAK}&next=/"));
+        // What a request says of where it comes from is anybody's word.
+        let answer = Answer::of(form.header("x-forwarded-for", format!("192.0.2.{}", n % 250))).await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, 401);
+    }
+    let refused = refused.expect("nobody may try for ever");
+    assert!(refused.text.contains("role=\"alert\"") && !refused.header("retry-after").is_empty());
+    let right = other.sign_in(broker.admin_pak().expose(), "/").await;
+    assert_eq!((right.status, right.header("location")), (303, "/"));
+}
+
+/// The answer of a broker with another configuration.
+async fn configured(
+    broker: &TestBroker,
+    console: &ConsoleConfig,
+    over_tls: bool,
+    request: Request<Body>,
+) -> Response {
+    let app = broker.app().clone();
+    let pages = console::router(app.clone(), console, over_tls);
+    api::router(app, None, pages).oneshot(request).await.unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_console_that_is_switched_off_leaves_nothing_but_the_api(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let off = ConsoleConfig {
+        enabled: false,
+        ..ConsoleConfig::default()
+    };
+    let pages = ["/sign-in", "/orders/retries", "/console/live/orders/1/output"];
+    for path in super::PAGES.iter().chain(&pages) {
+        for method in [Method::GET, Method::POST] {
+            let request = Request::builder().method(method).uri(*path);
+            let answer = configured(&broker, &off, false, request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+    let health = Request::get("/healthz").body(Body::empty()).unwrap();
+    assert_eq!(
+        configured(&broker, &off, false, health).await.status(),
+        StatusCode::OK
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_that_began_over_tls_is_sent_over_nothing_else(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let behind_tls = ConsoleConfig {
+        behind_tls: true,
+        ..ConsoleConfig::default()
+    };
+    let plain = ConsoleConfig::default();
+    for (config, over_tls, secure) in [
+        (&plain, false, false),
+        (&plain, true, true),
+        (&behind_tls, false, true),
+    ] {
+        let form = format!("pak={}&next=/", broker.admin_pak().expose());
+        let request = Request::post("/sign-in")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form))
+            .unwrap();
+        let answer = configured(&broker, config, over_tls, request).await;
+        let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
+        let words: Vec<&str> = cookie.split("; ").collect();
+        assert_eq!(words.contains(&"Secure"), secure, "over TLS: {over_tls}");
+    }
+}
