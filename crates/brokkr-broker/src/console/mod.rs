@@ -7,6 +7,8 @@
 mod agents;
 mod assets;
 mod audit;
+mod generators;
+mod listed;
 mod live;
 mod order;
 mod orders;
@@ -14,10 +16,15 @@ mod overview;
 mod page;
 mod paks;
 mod retries;
+mod secret;
 mod session;
 mod sign_in;
 mod sign_in_limits;
 mod submit;
+mod webhook;
+mod webhook_deliveries;
+mod webhook_fields;
+mod webhooks;
 mod when;
 
 use std::sync::Arc;
@@ -75,6 +82,14 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/agents", get(agents::list))
         .route("/agents/{id}", get(agents::show).post(agents::change))
         .route("/paks", get(paks::list).post(paks::change))
+        .route("/generators", get(generators::list).post(generators::create))
+        .route("/generators/{id}", get(generators::show).post(generators::change))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{id}", get(webhook::show).post(webhook::change))
+        .route(
+            "/webhooks/{id}/deliveries/{delivery}",
+            get(webhook_deliveries::show).post(webhook_deliveries::replay),
+        )
         .route("/audit", get(audit::list))
         .route("/console/live/orders/{id}/output", get(live::output))
         .route("/assets/{version}/{name}", get(assets::serve))
