@@ -10,6 +10,9 @@ mod audit;
 mod generators;
 mod listed;
 mod live;
+mod log;
+mod log_export;
+mod log_filter;
 mod order;
 mod orders;
 mod overview;
@@ -78,6 +81,9 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/retry", post(order::retry))
         .route("/orders/{id}/output.txt", get(order::download))
+        .route("/log", get(log::list))
+        .route("/log/export.csv", get(log_export::csv))
+        .route("/log/export.jsonl", get(log_export::json_lines))
         .route("/submit", get(submit::show).post(submit::submit))
         .route("/agents", get(agents::list))
         .route("/agents/{id}", get(agents::show).post(agents::change))

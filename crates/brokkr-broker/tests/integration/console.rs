@@ -1,6 +1,7 @@
 //! Pages for people, without a browser: who gets in, who may act, and what each answer says of itself.
 
 mod generators;
+mod log;
 mod sessions;
 mod webhooks;
 
@@ -11,7 +12,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use rstest::rstest;
 
 const HOSTILE: &str = r#""><script>alert(1)</script>"#;
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "/",
     "/paks",
     "/orders",
@@ -20,6 +21,7 @@ const PAGES: [&str; 9] = [
     "/agents",
     "/audit",
     "/generators",
+    "/log",
     "/webhooks",
 ];
 

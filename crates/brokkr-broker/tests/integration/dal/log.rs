@@ -130,6 +130,7 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
         success: Some(true),
         agent: Some(agent()),
         work_type: Some(work_type("command")),
+        ..LogFilter::default()
     };
     assert_eq!(listed(both).await, [3, 2, 1]);
     let neither = LogFilter {
