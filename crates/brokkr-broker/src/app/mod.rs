@@ -29,6 +29,7 @@ pub mod nudges;
 mod offers;
 pub mod output;
 pub mod random;
+pub mod recent_endings;
 pub mod renewals;
 pub mod restore;
 pub mod retention;
@@ -96,6 +97,7 @@ pub struct Parts {
     events: Tail,
     keys: KeyCache,
     telling: Telling,
+    recent_endings: Arc<recent_endings::Kept>,
 }
 
 impl Deref for App {
@@ -130,6 +132,7 @@ impl App {
             events: Tail::default(),
             keys,
             telling: Telling::with(None, Receivers::new(&webhooks_config), &webhooks_config),
+            recent_endings: Arc::default(),
         }))
     }
 

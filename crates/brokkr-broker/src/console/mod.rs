@@ -18,6 +18,8 @@ mod orders;
 mod overview;
 mod page;
 mod paks;
+mod plot;
+mod recent;
 mod retries;
 mod secret;
 mod session;

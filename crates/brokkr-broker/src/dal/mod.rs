@@ -27,6 +27,7 @@ pub mod nudges;
 pub mod output;
 pub mod pending;
 pub mod queue_depth;
+pub mod recent_endings;
 pub mod renewals;
 pub mod restores;
 pub mod retries;
@@ -78,6 +79,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         output::STATEMENTS,
         pending::STATEMENTS,
         queue_depth::STATEMENTS,
+        recent_endings::STATEMENTS,
         renewals::STATEMENTS,
         restores::STATEMENTS,
         retries::STATEMENTS,

@@ -2,6 +2,7 @@
 
 mod generators;
 mod log;
+mod overview;
 mod sessions;
 mod webhooks;
 
