@@ -87,6 +87,7 @@ async fn fill(setting: &Setting) -> Vec<String> {
         "/submit",
         "/generators",
         "/webhooks",
+        "/log",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -155,10 +156,11 @@ async fn what_a_search_asks_for_is_shown_as_text() {
         "/audit",
         "/agents",
         "/generators",
+        "/log",
         "/webhooks",
     ] {
         let query = [
-            "text", "label", "type", "state", "next", "agent", "subject", "after",
+            "text", "label", "type", "state", "ending", "since", "until", "next", "agent", "subject", "after",
         ]
         .map(|name| format!("{name}={sought}"));
         browser

@@ -9,6 +9,7 @@ mod generators;
 mod hostile;
 mod large;
 mod live;
+mod log;
 mod pictures;
 mod receiver;
 mod replicas;

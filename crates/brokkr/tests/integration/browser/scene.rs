@@ -98,6 +98,7 @@ impl Scene {
             ("order-running", format!("/orders/{}", self.running)),
             ("order-ended", format!("/orders/{}", self.ended)),
             ("orders-ended", "/orders?state=ENDED".to_owned()),
+            ("log", "/log".to_owned()),
             ("submit", "/submit".to_owned()),
             ("agents", "/agents".to_owned()),
             ("agent", format!("/agents/{}", self.agent)),

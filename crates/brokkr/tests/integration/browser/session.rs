@@ -89,6 +89,7 @@ async fn a_viewer_sees_and_has_nothing_to_act_with() {
         "/",
         "/orders",
         "/orders?state=FAILED",
+        "/log",
         "/agents",
         "/submit",
         "/generators",
