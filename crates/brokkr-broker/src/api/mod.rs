@@ -36,7 +36,10 @@ mod webhooks;
 mod work_order_log;
 mod work_orders;
 
+pub(crate) use generators::{generator_changes, new_generator};
 pub use problem::{Code, Problem};
 pub use router::router;
 pub use state::{AppState, LinkTrace};
+pub(crate) use webhook_deliveries::replay_range;
+pub(crate) use webhooks::{new_webhook, overlap, webhook_changes};
 pub(crate) use work_orders::submission;

@@ -48,6 +48,7 @@ async fn list(
         work_type: query.work_type.map(work_type).transpose()?,
         success: query.success,
         agent: query.agent_id.map(AgentId::new),
+        ..LogFilter::default()
     };
     let after = page
         .after

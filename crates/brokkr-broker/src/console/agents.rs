@@ -9,6 +9,7 @@ use brokkr_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::page::{Shell, Trouble, page};
+use super::secret::Secret;
 use super::session::{ConsoleAdmin, ConsoleReader};
 use super::when::When;
 use crate::app::App;
@@ -106,15 +107,6 @@ struct AgentPage {
     annotations: Vec<(String, String)>,
 }
 
-#[derive(Template)]
-#[template(path = "secret.html")]
-pub(super) struct SecretPage {
-    pub(super) shell: Shell,
-    pub(super) whose: String,
-    pub(super) secret: String,
-    pub(super) back: String,
-}
-
 fn absent() -> Trouble {
     Trouble::absent("There is no such agent.")
 }
@@ -202,12 +194,8 @@ pub(super) async fn change(
         "remove-label" => app.remove_agent_label(caller, id, &label()?).await?,
         "rotate" => {
             let (agent, pak) = app.rotate_agent_pak(caller, id).await?;
-            return page(&SecretPage {
-                shell: Shell::new(&session, "agents"),
-                whose: agent.name.into_string(),
-                secret: pak.reveal(),
-                back: format!("/agents/{id}"),
-            });
+            let shell = Shell::new(&session, "agents");
+            return Secret::pak(&pak, agent.name.into_string(), format!("/agents/{id}")).page(shell);
         }
         _ => return Err(Trouble::bad("There is no such button.")),
     }

@@ -7,7 +7,12 @@
 mod agents;
 mod assets;
 mod audit;
+mod generators;
+mod listed;
 mod live;
+mod log;
+mod log_export;
+mod log_filter;
 mod order;
 mod orders;
 mod overview;
@@ -16,10 +21,15 @@ mod paks;
 mod plot;
 mod recent;
 mod retries;
+mod secret;
 mod session;
 mod sign_in;
 mod sign_in_limits;
 mod submit;
+mod webhook;
+mod webhook_deliveries;
+mod webhook_fields;
+mod webhooks;
 mod when;
 
 use std::sync::Arc;
@@ -73,10 +83,21 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/retry", post(order::retry))
         .route("/orders/{id}/output.txt", get(order::download))
+        .route("/log", get(log::list))
+        .route("/log/export.csv", get(log_export::csv))
+        .route("/log/export.jsonl", get(log_export::json_lines))
         .route("/submit", get(submit::show).post(submit::submit))
         .route("/agents", get(agents::list))
         .route("/agents/{id}", get(agents::show).post(agents::change))
         .route("/paks", get(paks::list).post(paks::change))
+        .route("/generators", get(generators::list).post(generators::create))
+        .route("/generators/{id}", get(generators::show).post(generators::change))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{id}", get(webhook::show).post(webhook::change))
+        .route(
+            "/webhooks/{id}/deliveries/{delivery}",
+            get(webhook_deliveries::show).post(webhook_deliveries::replay),
+        )
         .route("/audit", get(audit::list))
         .route("/console/live/orders/{id}/output", get(live::output))
         .route("/assets/{version}/{name}", get(assets::serve))

@@ -133,7 +133,7 @@ pub(super) async fn list(
             let filter = LogFilter {
                 work_type,
                 success,
-                agent: None,
+                ..LogFilter::default()
             };
             let entries = app.list_log(&filter, position(&asked.after), PAGE + 1).await?;
             let last = entries

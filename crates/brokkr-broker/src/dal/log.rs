@@ -29,6 +29,8 @@ macro_rules! list {
             "   AND (CAST($4 AS TEXT) IS NULL OR work_type = $4)
                 AND (CAST($5 AS BOOLEAN) IS NULL OR success = $5)
                 AND (CAST($6 AS {uuid}) IS NULL OR claimed_by = $6)
+                AND completed_at >= $7
+                AND (CAST($8 AS TEXT) IS NULL OR ending = $8)
               ORDER BY completed_at DESC, id DESC
               LIMIT $3"
         )
@@ -182,8 +184,20 @@ pub struct LogFilter {
     pub work_type: Option<WorkType>,
     /// Only successes, or only the others.
     pub success: Option<bool>,
+    /// Only those that ended so.
+    pub ending: Option<Ending>,
     /// Only those that this agent held at their end.
     pub agent: Option<AgentId>,
+    /// Only those that ended at this time or later.
+    pub ended_from: Option<Timestamp>,
+}
+
+impl LogFilter {
+    /// An ending tells it too, which leads to the index.
+    fn success(&self) -> Option<bool> {
+        let of_ending = self.ending.map(|ending| ending == Ending::Succeeded);
+        self.success.or(of_ending)
+    }
 }
 
 /// A place in the list of the log: the last entry of a page.
@@ -205,12 +219,13 @@ pub async fn list(
     after: Option<LogPosition>,
     limit: u32,
 ) -> Result<Vec<LogEntry>, DalError> {
+    let success = filter.success();
     let statement = match filter {
         LogFilter { agent: Some(_), .. } => &LIST_OF_AGENT,
         LogFilter {
             work_type: Some(_), ..
         } => &LIST_OF_WORK_TYPE,
-        LogFilter { success: Some(_), .. } => &LIST_OF_SUCCESS,
+        LogFilter { .. } if success.is_some() => &LIST_OF_SUCCESS,
         LogFilter { .. } => &LIST,
     };
     let values = params![
@@ -218,8 +233,10 @@ pub async fn list(
         after.map_or(Uuid::max(), |after| after.id.as_uuid()),
         limit,
         filter.work_type.as_ref(),
-        filter.success,
+        success,
         filter.agent,
+        filter.ended_from.map_or(i64::MIN, Timestamp::as_micros),
+        filter.ending.map(Ending::as_str),
     ];
     entries(&tx.fetch_all(statement, values).await?)
 }

@@ -33,6 +33,6 @@ mod retry_budgets;
 mod sweeps;
 mod texts;
 mod webhook_deliveries;
-mod webhooks;
+pub(crate) mod webhooks;
 mod work_order_log;
 mod work_orders;

@@ -5,7 +5,7 @@ use brokkr_broker::dal::log::{self, LogEntry, LogFilter, LogPosition};
 use brokkr_broker::dal::output::{self, NewChunk};
 use brokkr_broker::dal::work_orders::NewOrder;
 use brokkr_core::attempt::Attempt;
-use brokkr_core::life::{AttemptEnding, Event};
+use brokkr_core::life::{AttemptEnding, Ending, Event};
 use brokkr_core::retry::FailureClass;
 use brokkr_core::time::Timestamp;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
@@ -126,10 +126,30 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
         .await,
         [4]
     );
+    for (ending, ids) in [
+        (Ending::Succeeded, vec![3, 2, 1]),
+        (Ending::Failed, vec![4]),
+        (Ending::Cancelled, vec![5]),
+        (Ending::Lost, vec![]),
+    ] {
+        let filter = LogFilter {
+            ending: Some(ending),
+            ..all()
+        };
+        assert_eq!(listed(filter).await, ids, "{ending}");
+    }
+    for (from, ids) in [(20, vec![4, 5, 3, 2, 1]), (21, vec![4]), (31, vec![])] {
+        let filter = LogFilter {
+            ended_from: Some(at(from)),
+            ..all()
+        };
+        assert_eq!(listed(filter).await, ids, "from {from}");
+    }
     let both = LogFilter {
         success: Some(true),
         agent: Some(agent()),
         work_type: Some(work_type("command")),
+        ..LogFilter::default()
     };
     assert_eq!(listed(both).await, [3, 2, 1]);
     let neither = LogFilter {
