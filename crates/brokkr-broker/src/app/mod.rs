@@ -58,7 +58,7 @@ pub use crate::dal::DalError;
 use crate::dal::Db;
 use clock::Clock;
 use coalescers::Coalescers;
-use events::Tail;
+use events::{Horizon, Tail};
 use followers::Followers;
 use ids::Ids;
 use key_cache::KeyCache;
@@ -94,6 +94,7 @@ pub struct Parts {
     offers: Arc<Offers>,
     nudges: Nudges,
     events: Tail,
+    horizon: Horizon,
     keys: KeyCache,
     telling: Telling,
 }
@@ -128,6 +129,7 @@ impl App {
             offers: Arc::default(),
             nudges,
             events: Tail::default(),
+            horizon: Horizon::default(),
             keys,
             telling: Telling::with(None, Receivers::new(&webhooks_config), &webhooks_config),
         }))
