@@ -15,5 +15,6 @@ mod standard_webhooks;
 mod submit;
 mod telemetry;
 mod trouble;
+mod webhooks;
 
 mod world;
