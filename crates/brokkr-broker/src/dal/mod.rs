@@ -61,6 +61,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         agent_annotations::STATEMENTS,
         agent_labels::STATEMENTS,
         agents::STATEMENTS,
+        agents::heartbeats::STATEMENTS,
         agents::instances::STATEMENTS,
         attempts::STATEMENTS,
         audit::STATEMENTS,

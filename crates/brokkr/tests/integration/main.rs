@@ -16,5 +16,6 @@ mod standard_webhooks;
 mod submit;
 mod telemetry;
 mod trouble;
+mod webhooks;
 
 mod world;

@@ -44,6 +44,16 @@ impl World {
         path.display().to_string()
     }
 
+    /// Brokers that start here have a key for webhooks, tell receivers on the loopback interface, and wait two seconds for them.
+    pub(crate) fn allow_webhooks_here(&self) {
+        self.file("webhooks.key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
+        self.file(
+            "brokkr.toml",
+            "[webhooks]\nkey_file = \"webhooks.key\"\nallow_http = true\nallow_private_addresses = true\n\
+             timeout_seconds = 2\n",
+        );
+    }
+
     /// A file with a command that a shell runs.
     pub(crate) fn command(&self, name: &str, script: &str) -> String {
         let indented: String = script.lines().map(|line| format!("    {line}\n")).collect();
