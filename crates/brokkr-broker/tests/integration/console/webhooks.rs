@@ -1,5 +1,7 @@
 //! Webhooks on pages: making, trying, repeating, changing, and what is said when that cannot be.
 
+use std::time::Duration;
+
 use brokkr_api::{ListDeliveries, ListWebhooks, Webhook};
 use brokkr_testkit::{Answer, Backend, TestBroker};
 use rstest::rstest;
@@ -83,8 +85,7 @@ async fn deliveries_are_sent_again_one_by_one_and_by_their_time(
     broker.tell_webhooks().await;
     assert_eq!(states(&broker, &webhook).await, ["Delivered", "Failed"]);
 
-    // What was made before now is sent again.
-    broker.clock().advance(std::time::Duration::from_secs(1));
+    broker.advance(Duration::from_secs(1)).await;
     let range = "act=replay&since=2000-01-01T00:00:00Z&until=";
     let again = admin.act(&page, range).await;
     assert_eq!(again.header("location"), format!("{page}?replayed=1"));
