@@ -2,6 +2,7 @@
 
 mod generators;
 mod log;
+mod many;
 mod overview;
 mod sessions;
 mod webhooks;
@@ -91,7 +92,9 @@ fn acts(order: &str, agent: &str) -> Vec<(String, &'static str)> {
     vec![
         (format!("/orders/{order}/cancel"), "reason=no"),
         (format!("/orders/{order}/retry"), ""),
-        ("/orders/retries".to_owned(), ""),
+        (format!("/orders/{order}/targeting"), "labels=a"),
+        ("/orders/retries".to_owned(), "state=FAILED"),
+        ("/orders/cancellations".to_owned(), "before=9999999999999999"),
         ("/submit".to_owned(), "yaml=a"),
         (format!("/agents/{agent}"), "act=rotate"),
         ("/paks".to_owned(), "act=create&name=mine&role=admin"),
