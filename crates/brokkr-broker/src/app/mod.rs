@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod audit;
 pub mod authentication;
 pub mod caller;
+pub mod cancellations;
 pub mod claims;
 pub mod clock;
 mod coalescer;

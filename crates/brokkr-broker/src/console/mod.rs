@@ -8,13 +8,16 @@ mod agent;
 mod agents;
 mod assets;
 mod audit;
+mod cancellations;
 mod generators;
 mod listed;
 mod live;
 mod log;
 mod log_export;
 mod log_filter;
+mod many;
 mod order;
+mod order_filter;
 mod orders;
 mod overview;
 mod page;
@@ -27,6 +30,7 @@ mod session;
 mod sign_in;
 mod sign_in_limits;
 mod submit;
+mod targeting;
 mod webhook;
 mod webhook_deliveries;
 mod webhook_fields;
@@ -80,9 +84,11 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/orders", get(orders::list))
         .route("/orders/retries", post(retries::retry))
+        .route("/orders/cancellations", post(cancellations::cancel))
         .route("/orders/{id}", get(order::show))
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/retry", post(order::retry))
+        .route("/orders/{id}/targeting", post(targeting::change))
         .route("/orders/{id}/output.txt", get(order::download))
         .route("/log", get(log::list))
         .route("/log/export.csv", get(log_export::csv))
@@ -101,6 +107,7 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         )
         .route("/audit", get(audit::list))
         .route("/console/live/orders/{id}/output", get(live::output))
+        .route("/console/live/changes", get(live::changes))
         .route("/assets/{version}/{name}", get(assets::serve))
         .layer(map_response(page::guard))
         .with_state(console)

@@ -3,6 +3,7 @@
 mod agents;
 mod generators;
 mod log;
+mod many;
 mod overview;
 mod sessions;
 mod webhooks;
@@ -92,7 +93,9 @@ fn acts(order: &str, agent: &str) -> Vec<(String, &'static str)> {
     vec![
         (format!("/orders/{order}/cancel"), "reason=no"),
         (format!("/orders/{order}/retry"), ""),
-        ("/orders/retries".to_owned(), ""),
+        (format!("/orders/{order}/targeting"), "labels=a"),
+        ("/orders/retries".to_owned(), "state=FAILED"),
+        ("/orders/cancellations".to_owned(), "before=9999999999999999"),
         ("/submit".to_owned(), "yaml=a"),
         ("/agents".to_owned(), "name=mine&cluster=mine"),
         (format!("/agents/{agent}"), "act=rotate"),

@@ -89,6 +89,49 @@ async fn the_log_is_listed_latest_ending_first_page_by_page(#[values(Postgres, S
 
 #[rstest]
 #[tokio::test]
+async fn what_is_sought_is_sought_among_a_bounded_number_of_entries(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let queue = ended(backend).await;
+    let horizon = async |filter: LogFilter, entries| {
+        let found = queue.read(async |tx| log::horizon(tx, &filter, None, entries).await.unwrap());
+        found.await
+    };
+    let all = LogFilter::default;
+    let last_of = |entries: &[LogEntry]| {
+        entries.last().map(|last| LogPosition {
+            completed_at: last.completed_at,
+            id: last.id,
+        })
+    };
+    for filter in [
+        all(),
+        LogFilter {
+            success: Some(true),
+            ..all()
+        },
+        LogFilter {
+            agent: Some(agent()),
+            ..all()
+        },
+        LogFilter {
+            work_type: Some(work_type("command")),
+            ..all()
+        },
+    ] {
+        let two = list(&queue, &filter, None, 2).await;
+        assert_eq!(horizon(filter.clone(), 2).await, last_of(&two), "{filter:?}");
+        assert_eq!(horizon(filter.clone(), 9).await, None, "{filter:?}");
+        let until = LogFilter {
+            until: last_of(&two),
+            ..filter
+        };
+        assert_eq!(list(&queue, &until, None, 9).await, two);
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = ended(backend).await;
     let listed = async |filter| found(&list(&queue, &filter, None, 9).await);
@@ -149,7 +192,7 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
         success: Some(true),
         agent: Some(agent()),
         work_type: Some(work_type("command")),
-        ..LogFilter::default()
+        ..all()
     };
     assert_eq!(listed(both).await, [3, 2, 1]);
     let neither = LogFilter {

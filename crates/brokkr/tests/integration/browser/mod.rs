@@ -10,6 +10,7 @@ mod hostile;
 mod large;
 mod live;
 mod log;
+mod many;
 mod pictures;
 mod receiver;
 mod replicas;

@@ -2,6 +2,7 @@
 
 use brokkr_client::Client;
 use brokkr_client::api::{CreateWebhook, DeliveryStatus, ListGenerators, WorkOrderStatus};
+use brokkr_testkit_browser::Browser;
 
 use super::Setting;
 use super::receiver::Receiver;
@@ -90,11 +91,30 @@ impl Scene {
         }
     }
 
+    /// Shows how many orders would be cancelled.
+    pub(super) async fn look_at_cancelling_many(&self, browser: &Browser) {
+        browser.open(&self.setting.url("/orders?label=gpu")).await;
+        browser.press_button("Cancel all of these").await;
+        browser.until_text("h1", "Cancel orders").await;
+    }
+
+    /// Shows the form that sends an order elsewhere.
+    pub(super) async fn look_at_sending_elsewhere(&self, browser: &Browser) {
+        browser
+            .open(&self.setting.url("/orders?state=PENDING&label=gpu"))
+            .await;
+        browser.click("#list th a").await;
+        browser.until_path("/orders/").await;
+        browser.press_button("Send it elsewhere").await;
+        browser.until_text("main", "Send it there").await;
+    }
+
     /// Each page of the console: a name for it, and its path.
     pub(super) fn pages(&self) -> Vec<(&'static str, String)> {
         vec![
             ("overview", "/".to_owned()),
             ("orders", "/orders".to_owned()),
+            ("orders-narrowed", "/orders?state=PENDING&label=gpu".to_owned()),
             ("order-running", format!("/orders/{}", self.running)),
             ("order-ended", format!("/orders/{}", self.ended)),
             ("orders-ended", "/orders?state=ENDED".to_owned()),
