@@ -153,7 +153,7 @@ impl Form for Csv {
     fn write(text: &mut Vec<u8>, entries: Vec<LogEntry>) -> Result<(), ExportError> {
         let mut writer = rows(text);
         for entry in entries {
-            writer.write_record(&record(entry))?;
+            writer.write_record(record(entry))?;
         }
         Ok(writer.flush()?)
     }
