@@ -5,7 +5,8 @@ use std::ffi::OsString;
 
 use brokkr_agent::clock::{Clock as _, SystemClock};
 use brokkr_api::{Agent, Generator, ListAgents, Time, Webhook};
-use brokkr_client::Client;
+use brokkr_client::{Client, ClientError, Page};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::exit::usage;
@@ -62,42 +63,34 @@ pub(crate) fn around_nobody() -> Around {
 
 /// Every agent that the PAK may see.
 pub(crate) async fn all_agents(client: &Client) -> anyhow::Result<Vec<Agent>> {
-    let mut agents = Vec::new();
-    let mut query = ListAgents::default();
-    loop {
-        let page = client.agents(&query).await?;
-        agents.extend(page.items);
-        match page.next {
-            Some(cursor) => query.cursor = Some(cursor),
-            None => return Ok(agents),
-        }
-    }
+    every(async |query| client.agents(&query).await).await
 }
 
 /// Every generator.
 pub(crate) async fn all_generators(client: &Client) -> anyhow::Result<Vec<Generator>> {
-    let mut generators = Vec::new();
-    let mut query = ListAgents::default();
-    loop {
-        let page = client.generators(&query).await?;
-        generators.extend(page.items);
-        match page.next {
-            Some(cursor) => query.cursor = Some(cursor),
-            None => return Ok(generators),
-        }
-    }
+    every(async |query| client.generators(&query).await).await
 }
 
 /// Every webhook.
 pub(crate) async fn all_webhooks(client: &Client) -> anyhow::Result<Vec<Webhook>> {
-    let mut webhooks = Vec::new();
-    let mut query = ListAgents::default();
+    every(async |query| client.webhooks(&query).await).await
+}
+
+/// Everything that comes page by page.
+async fn every<T: DeserializeOwned>(
+    next: impl AsyncFn(ListAgents) -> Result<Page<T>, ClientError>,
+) -> anyhow::Result<Vec<T>> {
+    let (mut items, mut cursor) = (Vec::new(), None);
     loop {
-        let page = client.webhooks(&query).await?;
-        webhooks.extend(page.items);
-        match page.next {
-            Some(cursor) => query.cursor = Some(cursor),
-            None => return Ok(webhooks),
+        let query = ListAgents {
+            cursor,
+            ..ListAgents::default()
+        };
+        let page = next(query).await?;
+        items.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(items);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Events: what has happened to orders and agents. They are written in the transaction of the change, after it.
 
+mod horizon;
 mod read;
 mod tail;
 
@@ -24,6 +25,7 @@ use crate::dal::routes::Routed;
 use crate::dal::work_orders::{NewOrder, OrderHead, QueueStatus, QueuedOrder, Removed, Retargeted};
 use crate::dal::{DalError, Tx};
 
+pub(super) use self::horizon::Horizon;
 pub use self::read::{EventFilter, EventPage, Events, EventsError, Told};
 pub(super) use self::tail::Tail;
 pub use crate::dal::events::{Event, Position};

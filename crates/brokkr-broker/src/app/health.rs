@@ -61,13 +61,13 @@ impl App {
         self.metrics.waiting_claims(self.waiters.len());
         // Whoever finds another one measuring is content with what that one finds: asking often costs no more.
         if let Ok(_turn) = self.metrics.measuring().try_lock()
-            && let Ok(Err(error)) = tokio::time::timeout(PATIENCE, self.measure_queue()).await
+            && let Ok(Err(error)) = tokio::time::timeout(PATIENCE, self.measure_stored()).await
         {
-            debug!(error = %error, "the queue could not be measured");
+            debug!(error = %error, "what is in the database could not be measured");
         }
     }
 
-    async fn measure_queue(&self) -> Result<(), DalError> {
+    async fn measure_stored(&self) -> Result<(), DalError> {
         let mut tx = self.db.read().await?;
         let (depths, now) = (queue_depth::by_status(&mut tx).await?, self.now());
         for status in QUEUE_STATUSES {
@@ -77,6 +77,9 @@ impl App {
             });
             self.metrics.queue(status, orders, oldest);
         }
+        let horizon = self.horizon.look(&mut tx, now).await?;
+        let held_back = horizon.unsettled_since.map(|since| now.since(since));
+        self.metrics.events_held_back(held_back.unwrap_or_default());
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ const POOL_CONNECTIONS: &str = "brokkr_database_pool_connections";
 const POOL_MAX: &str = "brokkr_database_pool_connections_max";
 const STATEMENTS: &str = "brokkr_database_statements_total";
 const UNEXPLAINED: &str = "brokkr_explain_without_reason_total";
+const EVENTS_HELD_BACK: &str = "brokkr_events_held_back_seconds";
 const CLOCK_UNCERTAINTY: &str = "brokkr_database_clock_uncertainty_seconds";
 const TASK_RUNS: &str = "brokkr_task_runs_total";
 const TASK_CHANGED: &str = "brokkr_task_changed_total";
@@ -50,6 +51,10 @@ const GAUGES: &[(&str, &str)] = &[
     (WAITING_CLAIMS, "Claims that wait for work at this broker."),
     (POOL_CONNECTIONS, "Database connections by pool and state."),
     (POOL_MAX, "The most database connections by pool."),
+    (
+        EVENTS_HELD_BACK,
+        "For how long events have been waiting for transactions that are open.",
+    ),
     (
         CLOCK_UNCERTAINTY,
         "How far from the truth the broker's clock may be.",
@@ -180,6 +185,10 @@ impl Metrics {
 
     pub(crate) fn statements(&self, sent: u64) {
         self.counter(STATEMENTS, vec![]).absolute(sent);
+    }
+
+    pub(crate) fn events_held_back(&self, held_back: Duration) {
+        self.gauge(EVENTS_HELD_BACK, vec![]).set(held_back.as_secs_f64());
     }
 
     pub(crate) fn clock_uncertainty(&self, uncertainty: Duration) {

@@ -59,7 +59,7 @@ pub use crate::dal::DalError;
 use crate::dal::Db;
 use clock::Clock;
 use coalescers::Coalescers;
-use events::Tail;
+use events::{Horizon, Tail};
 use followers::Followers;
 use ids::Ids;
 use key_cache::KeyCache;
@@ -95,6 +95,7 @@ pub struct Parts {
     offers: Arc<Offers>,
     nudges: Nudges,
     events: Tail,
+    horizon: Horizon,
     keys: KeyCache,
     telling: Telling,
     recent_endings: Arc<recent_endings::Kept>,
@@ -130,6 +131,7 @@ impl App {
             offers: Arc::default(),
             nudges,
             events: Tail::default(),
+            horizon: Horizon::default(),
             keys,
             telling: Telling::with(None, Receivers::new(&webhooks_config), &webhooks_config),
             recent_endings: Arc::default(),

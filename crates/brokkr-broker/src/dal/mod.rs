@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod nudges;
 pub mod output;
 pub mod pending;
+pub mod presence;
 pub mod queue_depth;
 pub mod recent_endings;
 pub mod renewals;
@@ -60,6 +61,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         agent_annotations::STATEMENTS,
         agent_labels::STATEMENTS,
         agents::STATEMENTS,
+        agents::heartbeats::STATEMENTS,
         agents::instances::STATEMENTS,
         attempts::STATEMENTS,
         audit::STATEMENTS,
@@ -78,6 +80,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         nudges::STATEMENTS,
         output::STATEMENTS,
         pending::STATEMENTS,
+        presence::STATEMENTS,
         queue_depth::STATEMENTS,
         recent_endings::STATEMENTS,
         renewals::STATEMENTS,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::connection::ConnectionArgs;
 use crate::exit::Exit;
-use crate::output::{self, OutputArgs};
+use crate::output::{self, OutputArgs, Row};
 use crate::references::{self, around, around_nobody, order_id};
 
 const EXAMPLES: &str = "\
@@ -119,20 +119,34 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
             agents,
             output,
             connection,
-        } => get_agents(&agents, &output, &connection).await?,
+        } => {
+            let client = connection.client()?;
+            let find = async |name: &str| references::agent(&client, name).await;
+            let none = "There are no agents. Make one with brokkr create agent.";
+            named(&agents, &output, find, references::all_agents(&client), none).await?;
+        }
         What::Generators {
             generators,
             output,
             connection,
         } => {
-            get_generators(&generators, &output, &connection).await?;
+            let client = connection.client()?;
+            let find = async |name: &str| references::generator(&client, name).await;
+            let all = references::all_generators(&client);
+            let none = "There are no generators. Make one with brokkr create generator.";
+            named(&generators, &output, find, all, none).await?;
         }
         What::Paks { output, connection } => paks(&output, &connection).await?,
         What::Webhooks {
             webhooks,
             output,
             connection,
-        } => get_webhooks(&webhooks, &output, &connection).await?,
+        } => {
+            let client = connection.client()?;
+            let find = async |name: &str| references::webhook(&client, name).await;
+            let none = "There are no webhooks. Make one with brokkr create webhook.";
+            named(&webhooks, &output, find, references::all_webhooks(&client), none).await?;
+        }
     }
     Ok(Exit::Succeeded)
 }
@@ -148,85 +162,25 @@ async fn attempts(order: Uuid, output: &OutputArgs, connection: &ConnectionArgs)
     )
 }
 
-async fn get_agents(
+/// Those of these names, or all when there are none. One alone is shown with all that it has.
+async fn named<T: Row>(
     names: &[String],
     output: &OutputArgs,
-    connection: &ConnectionArgs,
+    find: impl AsyncFn(&str) -> anyhow::Result<T>,
+    all: impl Future<Output = anyhow::Result<Vec<T>>>,
+    none: &str,
 ) -> anyhow::Result<()> {
-    let client = connection.client()?;
     if let [name] = names {
-        return output::one(
-            output.output,
-            &references::agent(&client, name).await?,
-            &around_nobody(),
-        );
+        return output::one(output.output, &find(name).await?, &around_nobody());
     }
     let mut found = Vec::new();
     for name in names {
-        found.push(references::agent(&client, name).await?);
+        found.push(find(name).await?);
     }
     if names.is_empty() {
-        found = references::all_agents(&client).await?;
+        found = all.await?;
     }
-    output::list(
-        output.output,
-        &found,
-        &around_nobody(),
-        "There are no agents. Make one with brokkr create agent.",
-    )
-}
-
-async fn get_generators(
-    names: &[String],
-    output: &OutputArgs,
-    connection: &ConnectionArgs,
-) -> anyhow::Result<()> {
-    let client = connection.client()?;
-    if let [name] = names {
-        return output::one(
-            output.output,
-            &references::generator(&client, name).await?,
-            &around_nobody(),
-        );
-    }
-    let mut found = Vec::new();
-    for name in names {
-        found.push(references::generator(&client, name).await?);
-    }
-    if names.is_empty() {
-        found = references::all_generators(&client).await?;
-    }
-    output::list(
-        output.output,
-        &found,
-        &around_nobody(),
-        "There are no generators. Make one with brokkr create generator.",
-    )
-}
-
-async fn get_webhooks(
-    names: &[String],
-    output: &OutputArgs,
-    connection: &ConnectionArgs,
-) -> anyhow::Result<()> {
-    let client = connection.client()?;
-    if let [name] = names {
-        let webhook = references::webhook(&client, name).await?;
-        return output::one(output.output, &webhook, &around_nobody());
-    }
-    let mut found = Vec::new();
-    for name in names {
-        found.push(references::webhook(&client, name).await?);
-    }
-    if names.is_empty() {
-        found = references::all_webhooks(&client).await?;
-    }
-    output::list(
-        output.output,
-        &found,
-        &around_nobody(),
-        "There are no webhooks. Make one with brokkr create webhook.",
-    )
+    output::list(output.output, &found, &around_nobody(), none)
 }
 
 async fn paks(output: &OutputArgs, connection: &ConnectionArgs) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use brokkr_api::{
     CreateWebhook, DeliveryStatus, EnableWebhook, ListDeliveries, ReplayDeliveries, RotateSecret, Time,
-    WebhookDelivery,
+    UpdateWebhook, WebhookDelivery,
 };
 use brokkr_client::Client;
 use clap::Subcommand;
@@ -23,6 +23,7 @@ Examples:
   brokkr webhook test deploy-bot             send it something, and see what it answers
   brokkr webhook deliveries deploy-bot       what it was told, and how that went
   brokkr webhook replay deploy-bot --since 2h
+  brokkr webhook update deploy-bot --url https://hooks.example.com/new
   brokkr webhook rotate-secret deploy-bot";
 
 /// How long a test may take: a look for what is due, and the receiver's answer.
@@ -70,6 +71,47 @@ pub(crate) struct CreateArgs {
 
     #[command(flatten)]
     connection: ConnectionArgs,
+}
+
+/// What is not given stays as it is.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// A new name, which no other webhook has
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Where it is told from now on, what it has still to hear of included
+    #[arg(long)]
+    url: Option<String>,
+
+    /// A type of events that it is told of, instead of those so far: one, all of a noun (work_order.*), or all (*)
+    #[arg(short, long = "event", value_name = "TYPE")]
+    events: Vec<String>,
+
+    /// Only events of this agent, instead of those so far: a name, name/cluster or id
+    #[arg(long = "agent", value_name = "AGENT")]
+    agents: Vec<String>,
+
+    /// Events of whatever agent
+    #[arg(long, conflicts_with = "agents")]
+    any_agent: bool,
+
+    /// Only events with this label, instead of those so far
+    #[arg(short, long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
+
+    /// Events with whatever labels
+    #[arg(long, conflicts_with = "labels")]
+    any_label: bool,
+
+    /// A file with the value of the header Authorization to be sent
+    #[arg(long, value_name = "FILE")]
+    auth_header_file: Option<PathBuf>,
+
+    /// Send no header Authorization any more
+    #[arg(long, conflicts_with = "auth_header_file")]
+    no_auth_header: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -133,6 +175,16 @@ enum Act {
         #[arg(long, value_name = "FILE")]
         save_secret: Option<PathBuf>,
     },
+    /// Change where it is told, of what, or its name
+    #[command(
+        after_help = "Examples:\n  brokkr webhook update deploy-bot --url https://hooks.example.com/new\n  brokkr webhook update deploy-bot -e work_order.failed -e work_order.lost --label prod\n  brokkr webhook update deploy-bot --any-label --any-agent"
+    )]
+    Update {
+        #[command(flatten)]
+        one: OneArgs,
+        #[command(flatten)]
+        changes: Changes,
+    },
     /// Tell it again of what happens
     #[command(after_help = "Examples:\n  brokkr webhook enable deploy-bot --skip-missed")]
     Enable {
@@ -162,10 +214,7 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
         None => None,
     };
     let client = args.connection.client()?;
-    let mut agent_ids = Vec::new();
-    for agent in &args.agents {
-        agent_ids.push(references::agent(&client, agent).await?.id);
-    }
+    let agent_ids = ids_of(&client, &args.agents).await?;
     let request = CreateWebhook {
         name: args.name,
         url: args.url,
@@ -180,6 +229,44 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
         created.webhook.name, created.webhook.id
     );
     hand_over(&created.secret, "secret", args.save_secret.as_deref())
+}
+
+async fn ids_of(client: &Client, agents: &[String]) -> anyhow::Result<Vec<Uuid>> {
+    let mut ids = Vec::new();
+    for agent in agents {
+        ids.push(references::agent(client, agent).await?.id);
+    }
+    Ok(ids)
+}
+
+async fn update(one: OneArgs, changes: Changes) -> anyhow::Result<()> {
+    let Changes {
+        name,
+        url,
+        events,
+        agents,
+        any_agent,
+        labels,
+        any_label,
+        auth_header_file,
+        no_auth_header,
+    } = changes;
+    let auth_header = match &auth_header_file {
+        Some(file) => Some(read(file)?),
+        None => no_auth_header.then(String::new),
+    };
+    let (client, webhook) = one.find().await?;
+    let agent_ids = ids_of(&client, &agents).await?;
+    let update = UpdateWebhook {
+        name,
+        url,
+        event_types: (!events.is_empty()).then_some(events),
+        agent_ids: (any_agent || !agent_ids.is_empty()).then_some(agent_ids),
+        labels: (any_label || !labels.is_empty()).then_some(labels),
+        auth_header,
+    };
+    let changed = client.update_webhook(webhook.id, &update).await?;
+    print(&format!("webhook/{} updated\n", changed.name))
 }
 
 fn read(file: &PathBuf) -> anyhow::Result<String> {
@@ -218,6 +305,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
             eprintln!("webhook/{} has a new secret", webhook.name);
             hand_over(&rotated.secret, "secret", save_secret.as_deref())?;
         }
+        Act::Update { one, changes } => update(one, changes).await?,
         Act::Enable { one, skip_missed } => {
             let (client, webhook) = one.find().await?;
             client

@@ -9,11 +9,13 @@ mod dev;
 mod explain;
 mod journey;
 mod kubernetes;
+mod mounts;
 mod restore;
 mod scenarios;
 mod standard_webhooks;
 mod submit;
 mod telemetry;
 mod trouble;
+mod webhooks;
 
 mod world;

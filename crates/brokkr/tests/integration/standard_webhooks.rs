@@ -11,16 +11,6 @@ use brokkr_client::api::{CreateWorkOrder, EventsQuery, TargetingRequest};
 use crate::world::{BrokerProcess, Database, World, until};
 use receiver::{Receiver, Told};
 
-/// Receivers on the loopback interface, which take too long after two seconds.
-fn configuration(world: &World) {
-    world.file("webhooks.key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
-    world.file(
-        "brokkr.toml",
-        "[webhooks]\nkey_file = \"webhooks.key\"\nallow_http = true\nallow_private_addresses = true\n\
-         timeout_seconds = 2\n",
-    );
-}
-
 async fn submit(client: &Client) {
     let order = CreateWorkOrder {
         work_type: "command".to_owned(),
@@ -64,7 +54,7 @@ async fn told(receiver: &Receiver, mode: &str, count: usize) -> Told {
 #[tokio::test]
 async fn another_implementation_verifies_whatever_is_sent_again() {
     let world = World::new();
-    configuration(&world);
+    world.allow_webhooks_here();
     let broker = BrokerProcess::start(&world, &Database::sqlite(&world)).await;
     let client = broker.client();
     let mut receiver = Receiver::away(&world);
@@ -98,7 +88,7 @@ async fn another_implementation_verifies_whatever_is_sent_again() {
 #[tokio::test]
 async fn a_redirect_to_the_loopback_interface_is_not_followed() {
     let world = World::new();
-    configuration(&world);
+    world.allow_webhooks_here();
     let broker = BrokerProcess::start(&world, &Database::sqlite(&world)).await;
     let mut receiver = Receiver::away(&world);
     receiver.start().await;
@@ -120,7 +110,7 @@ async fn a_redirect_to_the_loopback_interface_is_not_followed() {
 #[tokio::test]
 async fn another_implementation_verifies_by_both_secrets_while_they_overlap_and_by_the_new_one_afterwards() {
     let world = World::new();
-    configuration(&world);
+    world.allow_webhooks_here();
     let broker = BrokerProcess::start(&world, &Database::sqlite(&world)).await;
     let mut receiver = Receiver::away(&world);
     receiver.start().await;
@@ -184,7 +174,7 @@ async fn a_broker_on_postgresql_that_is_killed_while_the_receiver_is_down_and_wh
 }
 
 async fn killed(world: World, database: Database) {
-    configuration(&world);
+    world.allow_webhooks_here();
     let mut receiver = Receiver::away(&world);
     let broker = BrokerProcess::start(&world, &database).await;
     let address = broker.address().to_owned();

@@ -17,10 +17,10 @@ use crate::error_chain::chain;
 const KEPT: usize = 4_096;
 /// How many are read at once.
 const PAGE: u32 = 1_000;
-/// How long a change at another broker may go unnoticed while somebody listens.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// As long as there can be no other broker, only a look for what was never told is needed.
-const ALONE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a change at another broker may go unnoticed while somebody listens and the other broker is not heard.
+const DEAF_INTERVAL: Duration = Duration::from_millis(100);
+/// Where everybody is heard who writes events, only a look for what was never told is needed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon it is asked again whether transactions have ended before which nothing can be told.
 const UNSETTLED_INTERVAL: Duration = Duration::from_millis(10);
 /// Transactions that are open for longer are worth a warning: they hold up everybody who listens.
@@ -38,6 +38,8 @@ struct Shared {
     latest: Mutex<Latest>,
     /// Somebody began to listen.
     begun: Notify,
+    /// Another broker has written events, or may have.
+    look: Notify,
     /// Up to where all that will ever be is there.
     settled: watch::Sender<Option<Position>>,
 }
@@ -64,6 +66,7 @@ impl Default for Tail {
         Self(Arc::new(Shared {
             latest: Mutex::default(),
             begun: Notify::new(),
+            look: Notify::new(),
             settled: watch::Sender::new(None),
         }))
     }
@@ -87,6 +90,11 @@ impl Tail {
             tail: self.clone(),
             settled: self.0.settled.subscribe(),
         })
+    }
+
+    /// Makes the broker look for events, if anybody listens.
+    pub(in crate::app) fn look(&self) {
+        self.0.look.notify_one();
     }
 
     /// How many listen.
@@ -270,14 +278,16 @@ impl App {
                 }
                 _ => warned = false,
             }
-            let pause = match (reading.unsettled(), self.others_possible()) {
+            let deaf = self.others_possible() && !*self.hears_others().borrow();
+            let pause = match (reading.unsettled(), deaf) {
                 (true, _) => UNSETTLED_INTERVAL,
-                (false, true) => LOOK_INTERVAL,
-                (false, false) => ALONE_INTERVAL,
+                (false, true) => DEAF_INTERVAL,
+                (false, false) => LOOK_INTERVAL,
             };
             tokio::select! {
                 () = self.stopping().cancelled() => return Ok(()),
                 () = changed => {}
+                () = self.events.0.look.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

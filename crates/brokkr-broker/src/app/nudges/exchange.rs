@@ -26,6 +26,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 /// far below what a claim takes to come again.
 const TOLD_EVERY: Duration = Duration::from_millis(5);
 
+/// The shortest time from one nudge about events to the next, unless there is more to tell: whoever listens sees no difference,
+/// and a broker under load writes events all the time.
+const EVENTS_TOLD_EVERY: Duration = Duration::from_millis(25);
+
 pub(super) struct Exchange<'a, L> {
     app: &'a App,
     channel: Channel,
@@ -42,6 +46,8 @@ struct Moments {
     ask: Instant,
     /// The outbox may be looked into.
     tell: Instant,
+    /// It may be told that there are events.
+    events: Instant,
     /// Whoever is there has answered.
     alone: Option<Instant>,
 }
@@ -69,10 +75,12 @@ impl<'a, L: Fn() + Sync> Exchange<'a, L> {
         };
         self.tell(&hello).await?;
         let outbox = self.outbox.clone();
+        let mut written = Box::pin(self.app.db.events_written());
         let now = Instant::now();
         let mut next = Moments {
             ask: now + SILENCE_MAX,
             tell: now,
+            events: now,
             alone: Some(now + ANSWERED_WITHIN),
         };
         loop {
@@ -81,6 +89,11 @@ impl<'a, L: Fn() + Sync> Exchange<'a, L> {
                 heard = self.channel.hear() => {
                     self.heard(&heard?).await?;
                     next.ask = Instant::now() + SILENCE_MAX;
+                }
+                () = after(next.events, written.as_mut()) => {
+                    written.set(self.app.db.events_written());
+                    outbox.add_events();
+                    next.events = Instant::now() + EVENTS_TOLD_EVERY;
                 }
                 () = filled(&outbox, next.tell) => {
                     self.tell_news().await?;
@@ -160,6 +173,9 @@ impl<'a, L: Fn() + Sync> Exchange<'a, L> {
         if message.look || message.hello {
             (self.look)();
         }
+        if message.events || message.look || message.hello {
+            self.app.events.look();
+        }
     }
 
     /// Takes note of who is there, and answers who has not heard of this broker or has missed something of it.
@@ -191,6 +207,7 @@ impl<'a, L: Fn() + Sync> Exchange<'a, L> {
         if self.hearing.is_none() {
             self.hearing = Some(Hearing::begin(self.app));
             (self.look)();
+            self.app.events.look();
         }
     }
 }
@@ -214,8 +231,12 @@ impl Drop for Hearing<'_> {
 }
 
 async fn filled(outbox: &Outbox, not_before: Instant) {
-    sleep_until(not_before).await;
-    outbox.filled().await;
+    after(not_before, outbox.filled()).await;
+}
+
+async fn after(moment: Instant, then: impl Future<Output = ()>) {
+    sleep_until(moment).await;
+    then.await;
 }
 
 async fn at(moment: Option<Instant>) {

@@ -35,6 +35,9 @@ pub(super) struct Message {
     /// Agents whose routes or status have changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) agents: Vec<Uuid>,
+    /// Events were written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) events: bool,
     /// The short parts of keys that are dead.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) forget: Vec<String>,
@@ -91,6 +94,7 @@ pub(in crate::app) fn to_forget(short: &[ShortPart]) -> Vec<String> {
 /// The payloads that tell all that is new.
 pub(super) fn to_tell(from: &str, news: News) -> Vec<String> {
     let mut messages = Messages::from(from);
+    messages.current.events = news.events;
     for agent in news.agents {
         let agent = agent.as_uuid();
         messages.add(json(&agent).len(), |message| message.agents.push(agent));
@@ -107,6 +111,7 @@ pub(super) fn to_tell(from: &str, news: News) -> Vec<String> {
     if news.too_much || messages.done.len() >= MESSAGES_MAX {
         let look = Message {
             look: true,
+            events: news.events,
             ..Message::of(from)
         };
         return vec![look.to_json()];

@@ -32,13 +32,15 @@ pub(super) struct News {
     pub(super) work: HashMap<Work, u32>,
     /// Agents whose routes or status have changed.
     pub(super) agents: BTreeSet<AgentId>,
+    /// Events were written.
+    pub(super) events: bool,
     /// There was more.
     pub(super) too_much: bool,
 }
 
 impl News {
     fn is_empty(&self) -> bool {
-        self.work.is_empty() && self.agents.is_empty() && !self.too_much
+        self.work.is_empty() && self.agents.is_empty() && !self.events && !self.too_much
     }
 
     /// Keeps no more than is worth telling.
@@ -46,6 +48,7 @@ impl News {
         if self.work.len() + self.agents.len() > THINGS_MAX {
             *self = Self {
                 too_much: true,
+                events: self.events,
                 ..Self::default()
             };
         }
@@ -94,6 +97,11 @@ impl Outbox {
             news.agents.insert(agent);
             news.bound();
         });
+    }
+
+    /// Events, for whoever listens elsewhere.
+    pub(super) fn add_events(&self) {
+        self.add(|news| news.events = true);
     }
 
     fn add(&self, change: impl FnOnce(&mut News)) {
@@ -163,6 +171,18 @@ mod tests {
         outbox.open();
         outbox.add_work((0..=THINGS_MAX).map(|number| work(&number.to_string())));
         assert_eq!(outbox.take("x"), [r#"{"from":"x","look":true}"#]);
+    }
+
+    #[test]
+    fn events_are_told_with_whatever_else_is_new_and_with_a_request_to_look() {
+        let outbox = Outbox::default();
+        outbox.open();
+        outbox.add_events();
+        outbox.add_events();
+        assert_eq!(outbox.take("x"), [r#"{"from":"x","events":true}"#]);
+        outbox.add_events();
+        outbox.add_work((0..=THINGS_MAX).map(|number| work(&number.to_string())));
+        assert_eq!(outbox.take("x"), [r#"{"from":"x","events":true,"look":true}"#]);
     }
 
     #[test]

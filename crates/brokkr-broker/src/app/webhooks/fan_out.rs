@@ -1,52 +1,18 @@
 //! Makes deliveries of events.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use brokkr_core::events::EventPattern;
 use brokkr_core::ids::{DeliveryId, WebhookId};
 use brokkr_core::time::Timestamp;
 use serde_json::json;
 
 use crate::app::App;
-use crate::dal::events::{self, Event, Position, Seen};
+use crate::dal::DalError;
+use crate::dal::events::{self, Event};
 use crate::dal::webhook_deliveries::{self, NewDelivery};
 use crate::dal::webhooks::{self, Webhook};
-use crate::dal::{DalError, Tx};
 
 /// The type of a test.
 pub(super) const TEST: &str = "webhook.test";
-
-/// Up to which event nothing can appear any more, as far as this replica has found out.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Horizon(Arc<Mutex<Known>>);
-
-#[derive(Debug, Default)]
-struct Known {
-    settled: Position,
-    seen: Option<Seen>,
-}
-
-impl Horizon {
-    /// Looks at what was seen before, if it was not settled then, or at what there is now; and answers whether that is settled.
-    async fn look(&self, tx: &mut Tx) -> Result<(Position, bool), DalError> {
-        let before = self.known().seen;
-        let seen = match before {
-            Some(seen) => seen,
-            None => events::seen(tx).await?,
-        };
-        let settled = events::settled(tx, seen).await?;
-        let mut known = self.known();
-        if settled {
-            known.settled = known.settled.max(seen.position);
-        }
-        known.seen = (!settled).then_some(seen);
-        Ok((known.settled, settled))
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What a webhook wants, read from its row once for many events.
 struct Filter {
@@ -112,15 +78,16 @@ impl App {
         if enabled.is_empty() {
             return Ok(Made::ALL);
         }
-        let (settled, caught_up) = self.telling.horizon.look(&mut tx).await?;
+        let horizon = self.horizon.look(&mut tx, self.now()).await?;
         drop(tx);
+        let settled = horizon.settled;
         let mut most = 0;
         for webhook in enabled.iter().filter(|webhook| webhook.position < settled) {
             most = most.max(self.make_deliveries_of(webhook.id, settled, limit).await?);
         }
         Ok(Made {
             events: most,
-            caught_up,
+            caught_up: horizon.unsettled_since.is_none(),
         })
     }
 

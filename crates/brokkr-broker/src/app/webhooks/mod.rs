@@ -21,7 +21,6 @@ use serde_json::json;
 
 pub use self::addresses::{AddressRefused, Lookup, SystemLookup, is_public};
 pub use self::deliveries::Replayed;
-use self::fan_out::Horizon;
 pub use self::fan_out::Made;
 pub use self::receivers::{Receivers, UrlRefused};
 pub use self::sealer::{Sealer, SealingKeyError};
@@ -51,7 +50,6 @@ pub struct Telling {
     sealer: Option<Sealer>,
     receivers: Receivers,
     give_up_after: Duration,
-    horizon: Horizon,
 }
 
 impl Telling {
@@ -71,7 +69,6 @@ impl Telling {
             sealer,
             receivers,
             give_up_after: DAY * config.give_up_after_days.max(1),
-            horizon: Horizon::default(),
         }
     }
 }

@@ -35,15 +35,17 @@ impl InHand {
         }
     }
 
-    fn busy(&self, share: u32) -> Vec<WebhookId> {
+    /// How many more may be taken of those webhooks together that have not their `share` in hand, without any of them getting more
+    /// than that; and those that have.
+    fn room(&self, sending_max: u32, share: u32) -> (u32, Vec<WebhookId>) {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = counts.iter().filter(|(_, count)| **count >= share);
-        busy.map(|(webhook, _)| *webhook).collect()
-    }
-
-    fn total(&self) -> u32 {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.values().sum()
+        let (busy, others): (Vec<_>, Vec<_>) = counts.iter().partition(|(_, count)| **count >= share);
+        let most = others.iter().map(|(_, count)| **count).max().unwrap_or(0);
+        let left = sending_max.saturating_sub(counts.values().sum());
+        (
+            left.min(share - most),
+            busy.iter().map(|(webhook, _)| **webhook).collect(),
+        )
     }
 }
 
@@ -85,13 +87,12 @@ impl App {
         sending_max: u32,
     ) -> Result<Vec<Due>, DalError> {
         let share = (sending_max / 4).max(1);
-        let room = sending_max.saturating_sub(in_hand.total()).min(share);
+        let (room, busy) = in_hand.room(sending_max, share);
         if room == 0 {
             return Ok(Vec::new());
         }
         let now = self.now();
         let until = now.plus(self.telling.receivers.timeout() + WRITING_TIME);
-        let busy = in_hand.busy(share);
         let mut tx = self.db.begin().await?;
         let claimed = webhook_deliveries::claim(&mut tx, &busy, now, until, room).await?;
         tx.commit().await?;

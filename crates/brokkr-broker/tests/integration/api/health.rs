@@ -70,6 +70,39 @@ async fn metrics_count_requests_by_route_with_a_bounded_number_of_labels() {
     }
 }
 
+/// For how many seconds events have been held back.
+async fn held_back(broker: &TestBroker) -> u64 {
+    let metrics = look(broker, "/metrics").await.text;
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("brokkr_events_held_back_seconds "));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn metrics_tell_for_how_long_an_open_transaction_has_held_events_back() {
+    let broker = TestBroker::start(Backend::Postgres).await;
+    broker.work_order().label("gpu").create().await;
+    let connection = sqlx::PgPool::connect(broker.db().url()).await.unwrap();
+    let mut open = connection.begin().await.unwrap();
+    sqlx::query("SELECT pg_current_xact_id()")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+
+    assert_eq!(held_back(&broker).await, 0);
+    broker.clock().advance(std::time::Duration::from_secs(90));
+    assert_eq!(held_back(&broker).await, 90);
+
+    open.rollback().await.unwrap();
+    // Other tests have transactions too, for a moment.
+    let free = async { while held_back(&broker).await > 0 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(50), free)
+        .await
+        .unwrap();
+    connection.close().await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn metrics_tell_how_much_waits_and_how_it_went(
@@ -94,6 +127,7 @@ async fn metrics_tell_how_much_waits_and_how_it_went(
         "brokkr_claims_total 2",
         "brokkr_database_statements_total ",
         r#"brokkr_endings_total{ending="succeeded"} 1"#,
+        "brokkr_events_held_back_seconds 0",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }

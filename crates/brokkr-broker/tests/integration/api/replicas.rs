@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use brokkr_api::{BatchCreate, ClaimRequest, CreateWorkOrder, PakText, WorkOrder};
+use brokkr_api::{BatchCreate, ClaimRequest, CreateWorkOrder, EventsQuery, PakText, WorkOrder};
 use brokkr_broker::dal::nudges::Channel;
 use brokkr_broker::{Broker, BrokerConfig, Surroundings};
 use brokkr_client::Client;
 use brokkr_core::pak::Pak;
 use brokkr_testkit::{Backend, TestAgent, TestBroker};
+use futures_util::StreamExt as _;
 use rstest::rstest;
 use serde_json::Value;
 use uuid::Uuid;
@@ -188,6 +189,47 @@ async fn a_thousand_orders_are_told_in_one_nudge() {
         (&work[0][0][0], &work[0][2]),
         (&"label:gpu".into(), &1_000.into())
     );
+    channel.close().await;
+}
+
+#[tokio::test]
+async fn whoever_listens_at_one_replica_hears_at_once_what_happens_at_another() {
+    const CHANGES: u32 = 20;
+    let [here, there] = replicas().await;
+    let mut told = here.admin().follow_events(&EventsQuery::default()).await.unwrap();
+    told.next().await.unwrap().unwrap();
+    let began = Instant::now();
+    for _ in 0..CHANGES {
+        there.work_order().label("gpu").create().await;
+        told.next().await.unwrap().unwrap();
+    }
+    // Whoever only looks does so once a second, and each change came right after a look.
+    assert!(
+        began.elapsed() < Duration::from_secs(1) * CHANGES / 2,
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn nudges_about_events_are_few_however_many_there_are() {
+    let [here, _there] = replicas().await;
+    let mut channel = Channel::open(here.db()).await.unwrap().unwrap();
+    let began = Instant::now();
+    for _ in 0..300 {
+        here.work_order().label("gpu").create().await;
+    }
+    let bound = began.elapsed().as_millis() / 25 + 2;
+    here.app().stopping().cancel();
+    let mut nudges = 0;
+    loop {
+        let told: Value = serde_json::from_str(&channel.hear().await.unwrap()).unwrap();
+        nudges += u128::from(told["events"] == true);
+        if told["bye"] == true {
+            break;
+        }
+    }
+    assert!(nudges > 0 && nudges <= bound, "{nudges} of {bound}");
     channel.close().await;
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use brokkr_api::{DeliveryStatus, EnableWebhook, ListDeliveries, ReplayDeliveries, Time, WebhookDelivery};
+use brokkr_api::{
+    CreateWebhook, DeliveryStatus, EnableWebhook, ListDeliveries, ReplayDeliveries, Time, WebhookDelivery,
+};
 use brokkr_broker::app::webhooks::InHand;
 use brokkr_broker::config::{RetentionConfig, WebhooksConfig};
 use brokkr_testkit::{Backend, TestBroker};
@@ -265,6 +267,47 @@ async fn replicas_that_tell_at_the_same_time_send_each_delivery_once(
     // Whoever came second to the webhook's row left it to the first, and may have found nothing due.
     let rest = broker.tell_webhooks().await;
     assert_eq!((mine + others + rest, receiver.heard().len()), (30, 30));
+}
+
+#[rstest]
+#[tokio::test]
+async fn one_webhook_gets_a_quarter_of_the_places_however_much_it_has_to_hear(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    const PLACES: u32 = 16;
+    let (broker, greedy, modest) = (
+        broker(backend).await,
+        Receiver::start().await,
+        Receiver::start().await,
+    );
+    let greedy_id = webhook(&broker, &greedy).await;
+    let other = CreateWebhook {
+        name: "modest".to_owned(),
+        ..wanting(&modest.url, &["*"])
+    };
+    let modest_id = create(&broker, &other).await.webhook.id;
+    let (app, in_hand) = (broker.app(), InHand::default());
+    let take = async || app.take_webhook_deliveries(&in_hand, PLACES).await.unwrap();
+
+    // One is in hand already, so that there is less room than a quarter.
+    broker.admin().test_webhook(greedy_id).await.unwrap();
+    let mut taken = take().await;
+    for _ in 0..20 {
+        broker.admin().test_webhook(greedy_id).await.unwrap();
+    }
+    broker.admin().test_webhook(modest_id).await.unwrap();
+    loop {
+        let more = take().await;
+        if more.is_empty() {
+            break;
+        }
+        taken.extend(more);
+    }
+    for due in taken {
+        app.send_webhook_delivery(due).await.unwrap();
+    }
+    assert_eq!((greedy.heard().len(), modest.heard().len()), (4, 1));
+    assert_eq!(broker.tell_webhooks().await, 17, "and the rest in their turn");
 }
 
 #[rstest]

@@ -26,4 +26,5 @@ mod statements;
 mod sweeps;
 mod transactions;
 mod vacuum;
+mod webhooks;
 mod work_orders;

@@ -1,5 +1,6 @@
 //! A directory, and the processes of the binary that run in it.
 
+mod disk;
 mod process;
 mod services;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub(crate) use disk::{Disk, alone_with_mounts};
 pub(crate) use process::{Finished, Process};
 pub(crate) use services::{AgentProcess, BrokerProcess, Database};
 
@@ -40,6 +42,16 @@ impl World {
         let path = self.path(name);
         std::fs::write(&path, text).expect("the directory can be written");
         path.display().to_string()
+    }
+
+    /// Brokers that start here have a key for webhooks, tell receivers on the loopback interface, and wait two seconds for them.
+    pub(crate) fn allow_webhooks_here(&self) {
+        self.file("webhooks.key", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
+        self.file(
+            "brokkr.toml",
+            "[webhooks]\nkey_file = \"webhooks.key\"\nallow_http = true\nallow_private_addresses = true\n\
+             timeout_seconds = 2\n",
+        );
     }
 
     /// A file with a command that a shell runs.

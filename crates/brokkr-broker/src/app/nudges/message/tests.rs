@@ -31,11 +31,12 @@ fn what_is_told_is_what_is_heard() {
     let agent = AgentId::new(Uuid::from_u128(7));
     let mut news = news(told.clone());
     news.agents.insert(agent);
+    news.events = true;
 
     let payloads = to_tell("x", news);
     assert_eq!(payloads.len(), 1);
     let heard = Message::from_json(&payloads[0]).unwrap();
-    assert!(heard.from == "x" && !heard.look);
+    assert!(heard.from == "x" && heard.events && !heard.look);
     assert_eq!(heard.work().collect::<HashMap<_, _>>(), told);
     assert_eq!(heard.agents, [agent.as_uuid()]);
 }

@@ -111,7 +111,11 @@ async fn readers_that_come_and_go_hear_every_change_once_and_those_of_an_order_i
     let first = TestBroker::start(backend).await;
     let mut brokers = Vec::new();
     if backend == Backend::Postgres {
-        brokers.push(Arc::new(first.replica().await));
+        let second = first.replica().await;
+        for broker in [&first, &second] {
+            broker.listen().await;
+        }
+        brokers.push(Arc::new(second));
     }
     brokers.insert(0, Arc::new(first));
     let changes: usize = std::env::var("BROKKR_EVENT_CHANGES")
