@@ -28,6 +28,7 @@ struct Row {
     took: String,
     submitted_by: String,
     ended: When,
+    exit_code: String,
     /// The class of a failure and what was said of it.
     cause: String,
 }
@@ -37,11 +38,7 @@ impl Row {
         let submitted_by = entry.submitted_by.clone();
         let entry = WorkOrderLog::from(entry);
         let class = entry.class.map(|class| class.to_string());
-        let code = entry.exit_code.map(|code| format!("exit code {code}"));
-        let cause: Vec<String> = [class, code, entry.result_message]
-            .into_iter()
-            .flatten()
-            .collect();
+        let cause: Vec<String> = [class, entry.result_message].into_iter().flatten().collect();
         Row {
             id: entry.id.to_string(),
             ending: entry.ending.as_str(),
@@ -52,6 +49,7 @@ impl Row {
                 span((entry.completed_at.as_micros() - claimed_at.as_micros()) / MICROS)
             }),
             submitted_by,
+            exit_code: entry.exit_code.map_or_else(String::new, |code| code.to_string()),
             ended: When::new(entry.completed_at, now),
             cause: cause.join(": "),
         }
