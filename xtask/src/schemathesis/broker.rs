@@ -10,6 +10,9 @@ use anyhow::{Context, ensure};
 
 use crate::steps::root;
 
+/// With a key, webhooks can be created. `fuzz/schemathesis_hooks.py` sees to it that they lead nowhere.
+const CONFIGURATION: &str = "[webhooks]\nkey_file = \"webhooks.key\"\n";
+
 /// An agent that nobody runs.
 #[derive(Debug)]
 pub(super) struct Agent {
@@ -34,6 +37,8 @@ impl Broker {
             fs::remove_dir_all(directory)?;
         }
         fs::create_dir_all(directory)?;
+        fs::write(directory.join("webhooks.key"), base64_key()?)?;
+        fs::write(directory.join("brokkr.toml"), CONFIGURATION)?;
         let program = std::env::current_exe()?.with_file_name("brokkr");
         let address = free_address()?;
         let log = fs::File::create(directory.join("broker.log"))?;
@@ -141,6 +146,15 @@ fn succeed(command: &mut Command) -> anyhow::Result<String> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// A new key for the secrets of webhooks, as docs/webhooks.md makes one.
+fn base64_key() -> anyhow::Result<Vec<u8>> {
+    let mut openssl = Command::new("openssl");
+    let made = openssl.args(["rand", "-base64", "32"]).output();
+    let made = made.context("openssl makes the key for webhooks, and could not be run")?;
+    ensure!(made.status.success(), "openssl made no key for webhooks");
+    Ok(made.stdout)
 }
 
 fn free_address() -> anyhow::Result<String> {
