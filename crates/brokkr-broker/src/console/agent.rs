@@ -3,25 +3,57 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use brokkr_api::WorkOrder;
 use brokkr_core::ids::AgentId;
 use brokkr_core::names::{AnnotationKey, AnnotationValue, Label};
+use brokkr_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::agents::AgentShown;
+use super::listed::name_of;
 use super::page::{Shell, Trouble, page};
 use super::secret::Secret;
 use super::session::{ConsoleAdmin, ConsoleReader};
+use super::when::When;
 use crate::app::App;
 use crate::app::agent_labels::MarkError;
 use crate::app::agents::{AgentChanges, AgentError, AgentStatus};
+use crate::app::work_orders::{self, ListFilter};
 
 const MARKS_SHOWN: u32 = 1_000;
+const HELD_SHOWN: u32 = 100;
+
+/// An order that the agent holds.
+struct Held {
+    id: String,
+    work_type: String,
+    attempt: i64,
+    since: Option<When>,
+    until: Option<When>,
+}
+
+impl Held {
+    fn new(order: WorkOrder, now: Timestamp) -> Held {
+        Held {
+            id: order.id.to_string(),
+            work_type: order.work_type,
+            attempt: order.attempt,
+            since: When::maybe(order.claimed_at, now),
+            until: When::maybe(order.lease_expires_at, now),
+        }
+    }
+
+    fn name(&self) -> &str {
+        name_of(&self.id)
+    }
+}
 
 #[derive(Template)]
 #[template(path = "agent.html")]
 struct AgentPage {
     shell: Shell,
     agent: AgentShown,
+    held: Vec<Held>,
     labels: Vec<String>,
     annotations: Vec<(String, String)>,
 }
@@ -63,9 +95,20 @@ pub(super) async fn show(
     let agent = app.agent(id).await?;
     let labels = app.list_agent_labels(id, None, MARKS_SHOWN).await?;
     let annotations = app.list_agent_annotations(id, None, MARKS_SHOWN).await?;
+    let of_agent = ListFilter {
+        agent: Some(id),
+        ..ListFilter::default()
+    };
+    let held = app.list_work_orders(&of_agent, None, HELD_SHOWN).await?;
+    let now = app.now();
     page(&AgentPage {
         shell: Shell::new(&session, "agents"),
-        agent: AgentShown::new(agent, app.now()),
+        agent: AgentShown::new(agent, now),
+        held: held
+            .into_iter()
+            .map(|order| work_orders::WorkOrder::Queued(Box::new(order)).into())
+            .map(|order| Held::new(order, now))
+            .collect(),
         labels: labels
             .into_iter()
             .map(|label| label.label.into_string())

@@ -53,6 +53,29 @@ async fn an_agent_is_made_annotated_and_deleted(
 
 #[rstest]
 #[tokio::test]
+async fn an_agents_page_has_what_it_runs_and_not_what_others_run(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let visitor = Visitor::signed_in(&broker, broker.admin_pak()).await;
+    let (agent, other) = (broker.agent().await, broker.agent().await);
+    let path = format!("/agents/{}", agent.id);
+    let order = broker.work_order().for_agent(&agent).create().await;
+    let of_other = broker.work_order().for_agent(&other).create().await;
+    other.claim(&of_other).await.unwrap();
+    assert!(visitor.get(&path).await.text.contains("Nothing."));
+
+    let claim = agent.claim(&order).await.unwrap();
+    let page = visitor.get(&path).await.text;
+    assert!(page.contains(&format!("/orders/{}", order.id)), "{page}");
+    assert!(!page.contains(&of_other.id.to_string()), "{page}");
+    assert!(page.contains("in 1 h"), "the lease of a claim by id: {page}");
+    agent.succeed(&claim).await.unwrap();
+    assert!(visitor.get(&path).await.text.contains("Nothing."));
+}
+
+#[rstest]
+#[tokio::test]
 async fn an_agent_that_cannot_be_made_is_refused_with_the_reason(
     #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
 ) {
