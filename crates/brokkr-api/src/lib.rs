@@ -7,6 +7,7 @@
 mod agents;
 mod attempts;
 mod auth;
+mod cancellations;
 mod claims;
 mod endings;
 mod events;
@@ -34,6 +35,7 @@ pub use agents::{
 };
 pub use attempts::{Attempt, AttemptEnding};
 pub use auth::AuthAnswer;
+pub use cancellations::{CancellationsAnswer, CancellationsRequest};
 pub use claims::{Cancel, ClaimById, ClaimRequest, ClaimedWorkOrder, Release};
 pub use endings::{
     Complete, Ending, EndingItem, EndingResult, EndingsAnswer, EndingsRequest, FailureClass, RETRY_SCHEDULED,

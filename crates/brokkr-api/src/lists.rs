@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::WorkOrderStatus;
-use crate::texts::WorkType;
+use crate::texts::{Label, Sought, WorkType};
+use crate::{Ending, WorkOrderStatus};
 
 /// Which work orders of the queue to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -18,6 +18,21 @@ pub struct ListWorkOrders {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<WorkType>)]
     pub work_type: Option<String>,
+    /// Only those that this agent holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<Uuid>,
+    /// Only those that are for this label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<Label>)]
+    pub label: Option<String>,
+    /// Only those of this caller, as `submitted_by` of a work order names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<Sought>)]
+    pub submitted_by: Option<String>,
+    /// Only those with this text in their id, their metadata or their YAML, in letters of any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<Sought>)]
+    pub text: Option<String>,
     /// How many at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 1000, default = 500)]
@@ -55,9 +70,24 @@ pub struct ListLog {
     /// Only successes, or only the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub success: Option<bool>,
+    /// Only those that ended so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
     /// Only those that this agent held last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<Uuid>,
+    /// Only those that were for this label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<Label>)]
+    pub label: Option<String>,
+    /// Only those of this caller, as `submitted_by` of a work order names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<Sought>)]
+    pub submitted_by: Option<String>,
+    /// Only those with this text in their id, their metadata or their YAML, in letters of any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<Sought>)]
+    pub text: Option<String>,
     /// How many at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 1000, default = 500)]

@@ -8,6 +8,8 @@ pub const WORK_ORDERS: &str = "/api/v1/work-orders";
 pub const WORK_ORDERS_BATCH: &str = "/api/v1/work-orders/batch";
 /// What would become of a work order, without submitting it.
 pub const WORK_ORDERS_PREVIEW: &str = "/api/v1/work-orders/preview";
+/// Cancel many work orders.
+pub const WORK_ORDERS_CANCELLATIONS: &str = "/api/v1/work-orders/cancellations";
 /// One work order.
 pub const WORK_ORDER: &str = "/api/v1/work-orders/{id}";
 /// Claim one known work order.

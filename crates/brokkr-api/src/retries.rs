@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::texts::{Label, Sought};
 use crate::{Ending, Problem, Time};
 
 /// Which of the ended work orders to repeat. One that was repeated already is left alone.
@@ -17,6 +18,18 @@ pub struct RetriesRequest {
     /// Only those of this type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_type: Option<String>,
+    /// Only those that were for this label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Label>)]
+    pub label: Option<String>,
+    /// Only those of this caller, as `submitted_by` of a work order names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Sought>)]
+    pub submitted_by: Option<String>,
+    /// Only those with this text in their id, their metadata or their YAML, in letters of any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Sought>)]
+    pub text: Option<String>,
     /// Only those that this agent held last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<Uuid>,

@@ -68,6 +68,7 @@ texts! {
     WorkType: 1..=50 of WORD;
     Label: 1..=64 of WORD;
     InstanceId: 1..=64 of VISIBLE;
+    Sought: 1..=200 of TEXT;
     Reason: 1..=1024 of SAID;
     Description: 0..=4000 of TEXT;
     Message: 0..=65536 of TEXT;

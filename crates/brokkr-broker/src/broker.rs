@@ -22,6 +22,7 @@ use crate::app::webhooks::{SealingKeyError, Telling};
 use crate::config::{AdminConfigError, BrokerConfig, HttpConfig, Limits, TlsConfig};
 use crate::console;
 use crate::dal::migrate::{self, MigrationError};
+use crate::dal::presence::{self, Presence};
 use crate::dal::{DalError, Db};
 use crate::tasks::{
     ClockReader, DeadlineSweeper, Driver, LeaseSweeper, MetricsFolder, Nudger, Promoter, Pruner,
@@ -76,6 +77,12 @@ pub enum StartError {
     /// The schema could not be brought up to date.
     #[error("could not bring the database's schema up to date")]
     Migration(#[from] MigrationError),
+    /// A broker serves the database that was to be restored.
+    #[error("a broker serves this database")]
+    Served,
+    /// Somebody is alone with the database.
+    #[error("the database is being restored")]
+    Restoring,
     /// The time could not be found out.
     #[error("could not read the database's clock")]
     Clock(#[from] ClockError),
@@ -109,11 +116,26 @@ pub enum StartError {
 pub struct Broker;
 
 impl Broker {
-    /// Does what is to be done once the database was restored from a backup ([`App::restored`]), before any broker serves it.
+    /// Brings the schema up to date and does what is to be done once the database was restored from a backup ([`App::restored`]),
+    /// before any broker serves it. None can begin to meanwhile.
     ///
     /// # Errors
-    /// [`StartError`]; nothing was changed then.
+    /// [`StartError::Served`] when a broker serves it, and nothing was changed then; else as
+    /// [`Broker::restored_beside_brokers`].
     pub async fn restored(db: &Db) -> Result<Restored, StartError> {
+        let _alone = presence::exclude_brokers(db)
+            .await
+            .map_err(StartError::Database)?
+            .ok_or(StartError::Served)?;
+        Self::restored_beside_brokers(db).await
+    }
+
+    /// The same, whoever seems to serve the database. Attempts that a broker gives out meanwhile may be numbered as earlier ones were.
+    ///
+    /// # Errors
+    /// [`StartError`]; no more than the schema was changed then.
+    pub async fn restored_beside_brokers(db: &Db) -> Result<Restored, StartError> {
+        migrate::run(db).await?;
         let clock = Arc::new(DatabaseClock::start(db).await?);
         let random = Surroundings::default().random;
         App::new(db.clone(), clock, random, Limits::default())
@@ -140,6 +162,9 @@ impl Broker {
         let db = Db::connect(&config.database.url, &config.database.options())
             .await
             .map_err(StartError::Database)?;
+        let presence = presence::announce(&db)
+            .map_err(StartError::Database)?
+            .ok_or(StartError::Restoring)?;
         migrate::run(&db).await?;
         let clock = Arc::new(DatabaseClock::start(&db).await?);
         let app = App::new(
@@ -168,6 +193,7 @@ impl Broker {
             tasks,
             handle,
             serving: Some(serving),
+            _presence: presence,
             http: config.http,
         })
     }
@@ -185,6 +211,7 @@ pub struct RunningBroker {
     tasks: Driver,
     handle: Handle<SocketAddr>,
     serving: Option<JoinHandle<io::Result<()>>>,
+    _presence: Presence,
     http: HttpConfig,
 }
 

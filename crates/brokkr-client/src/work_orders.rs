@@ -1,8 +1,9 @@
 //! Work orders, their targeting and attempts, and the log.
 
 use brokkr_api::{
-    Attempt, BatchAnswer, BatchCreate, Cancel, CreateWorkOrder, Explanation, ListLog, ListWorkOrders,
-    Preview, RetriesAnswer, RetriesRequest, SetTargeting, Targeting, WorkOrder, WorkOrderLog, paths,
+    Attempt, BatchAnswer, BatchCreate, Cancel, CancellationsAnswer, CancellationsRequest, CreateWorkOrder,
+    Explanation, ListLog, ListWorkOrders, Preview, RetriesAnswer, RetriesRequest, SetTargeting, Targeting,
+    WorkOrder, WorkOrderLog, paths,
 };
 use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
@@ -107,6 +108,18 @@ impl Client {
     pub async fn retry_work_order(&self, id: Uuid) -> Result<WorkOrder, ClientError> {
         self.post_empty(&paths::with_id(paths::WORK_ORDER_RETRY, id))
             .await
+    }
+
+    /// Cancels many work orders, or counts them.
+    ///
+    /// # Errors
+    /// `invalid_query`, `invalid_label`, `invalid_limit`, `invalid_reason`.
+    pub async fn cancel_work_orders(
+        &self,
+        cancellations: &CancellationsRequest,
+    ) -> Result<CancellationsAnswer, ClientError> {
+        let request = self.request(Method::POST, paths::WORK_ORDERS_CANCELLATIONS);
+        read(self.send(request.json(cancellations)).await?).await
     }
 
     /// Submits many ended work orders again, each as a new one; or counts them.

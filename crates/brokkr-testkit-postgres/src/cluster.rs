@@ -62,10 +62,21 @@ impl Cluster {
 
     /// The same, with the settings that serve the purpose.
     pub fn start_with(durability: Durability) -> Result<Self, ClusterError> {
+        // Root's own temporary directory may be closed to the account that the server runs as.
+        let parent = if account::to_change_to().is_some() {
+            PathBuf::from("/tmp")
+        } else {
+            std::env::temp_dir()
+        };
+        Self::start_in(&parent, durability)
+    }
+
+    /// The same, with all files in a new directory below `parent`. The account that the server runs as has to be able to get there.
+    pub fn start_in(parent: &Path, durability: Durability) -> Result<Self, ClusterError> {
         let server = Server::find()?;
         let mut starts = 1;
         loop {
-            match Self::start_once(&server, durability) {
+            match Self::start_once(&server, parent, durability) {
                 Err(ClusterError::NotStarted { .. }) if starts < STARTS_MAX => starts += 1,
                 result => return result,
             }
@@ -139,11 +150,11 @@ impl Cluster {
         Err(ClusterError::NotStarted { log })
     }
 
-    fn start_once(server: &Server, durability: Durability) -> Result<Self, ClusterError> {
+    fn start_once(server: &Server, parent: &Path, durability: Durability) -> Result<Self, ClusterError> {
         let account = account::to_change_to();
         let password = random_hex().map_err(|error| ClusterError::Prepare("read random bytes", error))?;
         let port = free_port().map_err(|error| ClusterError::Prepare("find a free port", error))?;
-        let directory = prepare_directory(account, &settings(port, durability), &password)
+        let directory = prepare_directory(parent, account, &settings(port, durability), &password)
             .map_err(|error| ClusterError::Prepare("prepare a directory", error))?;
         let supervisor = supervise(server, &directory, account)
             .map_err(|error| ClusterError::Prepare("start the supervising shell", error))?;
@@ -179,13 +190,12 @@ impl Drop for Cluster {
     }
 }
 
-fn prepare_directory(account: Option<Account>, settings: &str, password: &str) -> io::Result<PathBuf> {
-    // Root's own temporary directory may be closed to the account that the server runs as.
-    let parent = if account.is_some() {
-        PathBuf::from("/tmp")
-    } else {
-        std::env::temp_dir()
-    };
+fn prepare_directory(
+    parent: &Path,
+    account: Option<Account>,
+    settings: &str,
+    password: &str,
+) -> io::Result<PathBuf> {
     let directory = parent.join(format!("brokkr-postgres-{}", random_hex()?));
     DirBuilder::new().mode(0o700).create(&directory)?;
     std::fs::write(directory.join("password"), password)?;

@@ -70,6 +70,20 @@ fn description(text: Option<String>) -> Result<Option<String>, Problem> {
     }
 }
 
+/// The name and the description that a request asks for, once they are found to be in order.
+pub(crate) fn new_generator(body: CreateGenerator) -> Result<(GeneratorName, Option<String>), Problem> {
+    let name = GeneratorName::parse(body.name).map_err(invalid)?;
+    Ok((name, description(body.description)?))
+}
+
+/// What a request to change a generator asks for, once it is found to be in order.
+pub(crate) fn generator_changes(body: UpdateGenerator) -> Result<GeneratorChanges, Problem> {
+    Ok(GeneratorChanges {
+        name: body.name.map(GeneratorName::parse).transpose().map_err(invalid)?,
+        description: description(body.description)?,
+    })
+}
+
 /// Creates a generator and its PAK, which is shown only now.
 #[utoipa::path(post, path = brokkr_api::paths::GENERATORS, tag = "generators", operation_id = "create_generator",
     request_body = CreateGenerator,
@@ -84,8 +98,7 @@ async fn create(
     State(app): State<App>,
     LenientJson(body): LenientJson<CreateGenerator>,
 ) -> Result<(StatusCode, Json<GeneratorCreated>), Problem> {
-    let name = GeneratorName::parse(body.name).map_err(invalid)?;
-    let description = description(body.description)?;
+    let (name, description) = new_generator(body)?;
     let (generator, pak) = app
         .create_generator(&caller, &name, description.as_deref())
         .await?;
@@ -151,10 +164,7 @@ async fn update(
     State(app): State<App>,
     LenientJson(body): LenientJson<UpdateGenerator>,
 ) -> Result<Json<brokkr_api::Generator>, Problem> {
-    let changes = GeneratorChanges {
-        name: body.name.map(GeneratorName::parse).transpose().map_err(invalid)?,
-        description: description(body.description)?,
-    };
+    let changes = generator_changes(body)?;
     Ok(Json(
         app.update_generator(&who.caller, who.generator, &changes)
             .await?

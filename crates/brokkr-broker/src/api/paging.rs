@@ -121,14 +121,26 @@ impl<K: CursorKey> PageRequest<K> {
     }
 
     /// The answer with the rows that were fetched. `key` names a row in the next page's cursor.
-    pub(crate) fn answer<R, T: From<R>>(self, mut fetched: Vec<R>, key: impl Fn(&R) -> K) -> Page<T> {
+    pub(crate) fn answer<R, T: From<R>>(self, fetched: Vec<R>, key: impl Fn(&R) -> K) -> Page<T> {
+        self.answer_until(fetched, None, key)
+    }
+
+    /// The same, where no row after `looked_until` was looked at: the next page goes on there.
+    pub(crate) fn answer_until<R, T: From<R>>(
+        self,
+        mut fetched: Vec<R>,
+        looked_until: Option<K>,
+        key: impl Fn(&R) -> K,
+    ) -> Page<T> {
         let rows = self.rows as usize;
         let more = fetched.len() > rows;
         fetched.truncate(rows);
         let next = fetched
             .last()
             .filter(|_| more)
-            .map(|last| next_page(&self.uri, &key(last).to_cursor()));
+            .map(key)
+            .or(looked_until)
+            .map(|last| next_page(&self.uri, &last.to_cursor()));
         Page {
             rows: fetched.into_iter().map(T::from).collect(),
             next,

@@ -1,6 +1,7 @@
 //! Repeating many work orders that have ended, on the wire.
 
 use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use brokkr_api::{
     Ending as WireEnding, Problem as ProblemBody, RefusedRetry, RetriedOrder, RetriesAnswer, RetriesRequest,
     Time,
@@ -17,9 +18,10 @@ use super::extract::{Admin, Json};
 use super::on_wire::OnWire as _;
 use super::problem::{Code, Problem};
 use super::state::AppState;
-use super::work_orders::work_type;
+use super::work_orders::{Rendered, idempotency, label, rendered, sought, work_type};
 use crate::app::App;
 use crate::app::retries::{Retries, RetryFilter};
+use crate::app::work_orders::Choice;
 
 /// What is repeated unless it is said: not what succeeded, and not what somebody did not want any more.
 const ENDINGS: [Ending; 3] = [Ending::Failed, Ending::Lost, Ending::Expired];
@@ -42,12 +44,15 @@ fn filter(app: &App, request: &RetriesRequest) -> Result<RetryFilter, Problem> {
         endings,
         work_type: request.work_type.clone().map(work_type).transpose()?,
         agent: request.agent_id.map(AgentId::new),
+        label: request.label.clone().map(label).transpose()?,
+        submitted_by: sought("submitted_by", request.submitted_by.clone())?,
+        text: sought("text", request.text.clone())?,
         ended_from: micros(request.ended_from).unwrap_or(Timestamp::from_micros(0)),
         ended_before: app.ended_before(micros(request.ended_before)),
     })
 }
 
-const fn ending(ending: WireEnding) -> Ending {
+pub(super) const fn ending(ending: WireEnding) -> Ending {
     match ending {
         WireEnding::Succeeded => Ending::Succeeded,
         WireEnding::Failed => Ending::Failed,
@@ -60,29 +65,36 @@ const fn ending(ending: WireEnding) -> Ending {
 /// Submits many work orders again that have ended, each as a new one, or counts them (`dry_run`). One that was repeated already
 /// is left alone, so the same request may be sent again.
 #[utoipa::path(post, path = brokkr_api::paths::WORK_ORDER_LOG_RETRIES, tag = "work-order log", operation_id = "retry_work_orders",
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$", description = "Makes it safe to send the same request again: 1 to 255 visible ASCII characters, kept for 24 hours")),
     request_body = RetriesRequest,
     responses(
-        (status = 200, body = RetriesAnswer),
-        (status = 400, body = ProblemBody, description = "`invalid_query`, `invalid_limit`"),
+        (status = 200, body = RetriesAnswer, headers(("Idempotency-Replayed" = String, description = "`true` when an earlier request with this key repeated them"))),
+        (status = 400, body = ProblemBody, description = "`invalid_query`, `invalid_label`, `invalid_limit`, `invalid_idempotency_key`"),
         (status = 403, body = ProblemBody, description = "`admin_required`, `read_only`"),
+        (status = 409, body = ProblemBody, description = "`idempotency_key_reused`"),
     ))]
 async fn retry_many(
     Admin(caller): Admin,
     State(app): State<App>,
+    headers: HeaderMap,
     Json(body): Json<RetriesRequest>,
-) -> Result<Json<RetriesAnswer>, Problem> {
+) -> Result<Rendered, Problem> {
+    let idempotency = idempotency(&headers, "retry_many", &body)?;
     let filter = filter(&app, &body)?;
     let limit = body
         .limit
         .map_or_else(|| Ok(PageLimit::default()), PageLimit::new)
         .map_err(|error| Problem::out_of_bounds(Code::InvalidLimit, &error))?;
-    let retries = if body.dry_run {
-        app.count_retries(&filter).await.map(counted)
-    } else {
-        app.retry_work_orders(&caller, &filter, limit.get()).await
-    };
-    let retries = retries.map_err(|error| Problem::storage(&error))?;
-    Ok(Json(answer(retries, filter.ended_before)))
+    let ended_before = filter.ended_before;
+    let answered = |retries: &Retries| rendered(StatusCode::OK, &answer(retries, ended_before));
+    let choice = Choice::All(filter);
+    if body.dry_run {
+        let matching = app.count_retries(&choice).await;
+        let matching = matching.map_err(|error| Problem::storage(&error))?;
+        return Ok(Rendered(answered(&counted(matching))));
+    }
+    let done = app.retry_work_orders_once(&caller, &choice, limit.get(), idempotency, answered);
+    Ok(Rendered(done.await?))
 }
 
 const fn counted(matching: u64) -> Retries {
@@ -93,7 +105,7 @@ const fn counted(matching: u64) -> Retries {
     }
 }
 
-fn answer(retries: Retries, ended_before: Timestamp) -> RetriesAnswer {
+fn answer(retries: &Retries, ended_before: Timestamp) -> RetriesAnswer {
     let retried = retries.orders.iter().filter_map(|order| {
         Some(RetriedOrder {
             id: order.head.retry_of?.as_uuid(),

@@ -11,8 +11,8 @@ use super::middleware::{bound, observe, panicked};
 use super::problem::{Code, Problem};
 use super::state::{AppState, LinkTrace};
 use super::{
-    agent_annotations, agent_labels, agents, attempts, auth, claims, docs, endings, events, explain,
-    generators, health, openapi, output, paks, renewals, retries, webhook_deliveries, webhooks,
+    agent_annotations, agent_labels, agents, attempts, auth, cancellations, claims, docs, endings, events,
+    explain, generators, health, openapi, output, paks, renewals, retries, webhook_deliveries, webhooks,
     work_order_log, work_orders,
 };
 use crate::app::App;
@@ -21,6 +21,7 @@ use crate::app::App;
 pub(super) fn operations() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(work_orders::router())
+        .merge(cancellations::router())
         .merge(claims::router())
         .merge(renewals::router())
         .merge(endings::router())

@@ -60,6 +60,20 @@ const fn stored(status: WireStatus) -> DeliveryStatus {
     }
 }
 
+/// Which deliveries a request asks for, once it is found to be in order.
+pub(crate) fn replay_range(body: &ReplayDeliveries, now: Timestamp) -> Result<ReplayRange, Problem> {
+    let time = |time: brokkr_api::Time| Timestamp::from_micros(time.as_micros());
+    let range = ReplayRange {
+        since: time(body.since),
+        until: body.until.map_or(now, time),
+        delivered: body.delivered,
+    };
+    if range.until <= range.since {
+        return Err(Problem::new(Code::InvalidReplay, "until must be after since."));
+    }
+    Ok(range)
+}
+
 /// Sends a webhook a delivery of the type `webhook.test`, to try it. It is sent within a second or so: ask for the delivery then.
 #[utoipa::path(post, path = brokkr_api::paths::WEBHOOK_TEST, tag = "webhooks", operation_id = "test_webhook",
     params(("id" = Uuid, Path)),
@@ -153,15 +167,7 @@ async fn replay_many(
     Path(webhook): Path<WebhookId>,
     Json(body): Json<ReplayDeliveries>,
 ) -> Result<(StatusCode, Json<DeliveriesReplayed>), Problem> {
-    let time = |time: brokkr_api::Time| Timestamp::from_micros(time.as_micros());
-    let range = ReplayRange {
-        since: time(body.since),
-        until: body.until.map_or_else(|| app.now(), time),
-        delivered: body.delivered,
-    };
-    if range.until <= range.since {
-        return Err(Problem::new(Code::InvalidReplay, "until must be after since."));
-    }
+    let range = replay_range(&body, app.now())?;
     let replayed = app.replay_webhook_deliveries(&caller, webhook, range).await?;
     let answer = DeliveriesReplayed {
         replayed: i64::try_from(replayed.count).unwrap_or(i64::MAX),

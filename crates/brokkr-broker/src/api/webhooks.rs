@@ -140,6 +140,48 @@ fn header(text: String) -> Result<String, Problem> {
     }
 }
 
+/// What a request to create a webhook asks for, once it is found to be in order.
+pub(crate) fn new_webhook(body: CreateWebhook) -> Result<NewWebhook, Problem> {
+    Ok(NewWebhook {
+        name: name(body.name)?,
+        url: body.url,
+        wants: Wants {
+            event_types: patterns(&body.event_types)?,
+            agents: agents(body.agent_ids)?,
+            labels: labels(body.labels)?,
+        },
+        auth_header: body
+            .auth_header
+            .filter(|text| !text.is_empty())
+            .map(header)
+            .transpose()?,
+    })
+}
+
+/// What a request to change a webhook asks for, once it is found to be in order.
+pub(crate) fn webhook_changes(body: UpdateWebhook) -> Result<WebhookChanges, Problem> {
+    let auth_header = body.auth_header.map(header).transpose()?;
+    Ok(WebhookChanges {
+        name: body.name.map(name).transpose()?,
+        url: body.url,
+        event_types: body.event_types.as_deref().map(patterns).transpose()?,
+        agents: body.agent_ids.map(agents).transpose()?,
+        labels: body.labels.map(labels).transpose()?,
+        auth_header: auth_header.map(|text| Some(text).filter(|text| !text.is_empty())),
+    })
+}
+
+/// For how long a secret that is replaced stays good.
+pub(crate) fn overlap(body: &RotateSecret) -> Result<Duration, Problem> {
+    let seconds = body.overlap_seconds.unwrap_or(OVERLAP_SECONDS);
+    if !(0..=OVERLAP_SECONDS_MAX).contains(&seconds) {
+        return Err(invalid(format!(
+            "overlap_seconds must be from 0 to {OVERLAP_SECONDS_MAX}."
+        )));
+    }
+    Ok(Duration::from_secs(seconds.unsigned_abs()))
+}
+
 /// Creates a webhook and its secret, which is shown only now.
 #[utoipa::path(post, path = brokkr_api::paths::WEBHOOKS, tag = "webhooks", operation_id = "create_webhook",
     request_body = CreateWebhook,
@@ -154,21 +196,7 @@ async fn create(
     State(app): State<App>,
     Json(body): Json<CreateWebhook>,
 ) -> Result<(StatusCode, Json<WebhookCreated>), Problem> {
-    let new = NewWebhook {
-        name: name(body.name)?,
-        url: body.url,
-        wants: Wants {
-            event_types: patterns(&body.event_types)?,
-            agents: agents(body.agent_ids)?,
-            labels: labels(body.labels)?,
-        },
-        auth_header: body
-            .auth_header
-            .filter(|text| !text.is_empty())
-            .map(header)
-            .transpose()?,
-    };
-    let (webhook, secret) = app.create_webhook(&caller, new).await?;
+    let (webhook, secret) = app.create_webhook(&caller, new_webhook(body)?).await?;
     let webhook = webhook.into();
     Ok((StatusCode::CREATED, Json(WebhookCreated { webhook, secret })))
 }
@@ -228,16 +256,8 @@ async fn update(
     Path(id): Path<WebhookId>,
     Json(body): Json<UpdateWebhook>,
 ) -> Result<Json<brokkr_api::Webhook>, Problem> {
-    let auth_header = body.auth_header.map(header).transpose()?;
-    let changes = WebhookChanges {
-        name: body.name.map(name).transpose()?,
-        url: body.url,
-        event_types: body.event_types.as_deref().map(patterns).transpose()?,
-        agents: body.agent_ids.map(agents).transpose()?,
-        labels: body.labels.map(labels).transpose()?,
-        auth_header: auth_header.map(|text| Some(text).filter(|text| !text.is_empty())),
-    };
-    Ok(Json(app.update_webhook(&caller, id, changes).await?.into()))
+    let webhook = app.update_webhook(&caller, id, webhook_changes(body)?).await?;
+    Ok(Json(webhook.into()))
 }
 
 /// Deletes a webhook and all that is known of its deliveries.
@@ -273,14 +293,7 @@ async fn rotate_secret(
     Path(id): Path<WebhookId>,
     Json(body): Json<RotateSecret>,
 ) -> Result<Json<WebhookCreated>, Problem> {
-    let seconds = body.overlap_seconds.unwrap_or(OVERLAP_SECONDS);
-    if !(0..=OVERLAP_SECONDS_MAX).contains(&seconds) {
-        return Err(invalid(format!(
-            "overlap_seconds must be from 0 to {OVERLAP_SECONDS_MAX}."
-        )));
-    }
-    let overlap = Duration::from_secs(seconds.unsigned_abs());
-    let (webhook, secret) = app.rotate_webhook_secret(&caller, id, overlap).await?;
+    let (webhook, secret) = app.rotate_webhook_secret(&caller, id, overlap(&body)?).await?;
     let webhook = webhook.into();
     Ok(Json(WebhookCreated { webhook, secret }))
 }

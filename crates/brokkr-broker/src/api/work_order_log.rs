@@ -11,8 +11,9 @@ use utoipa_axum::routes;
 use super::extract::{Json, Path, Query, Reader};
 use super::paging::{Page, PageRequest};
 use super::problem::{Code, Problem, sentence};
+use super::retries::ending;
 use super::state::AppState;
-use super::work_orders::work_type;
+use super::work_orders::{label, sought, work_type};
 use crate::app::App;
 use crate::app::log::{LogEntry, LogError, LogFilter, LogPosition};
 
@@ -29,11 +30,12 @@ impl From<LogError> for Problem {
     }
 }
 
-/// Lists work orders that have ended, the latest ending first.
+/// Lists work orders that have ended, the latest ending first. A page may have fewer than `limit`, or none, and still a next one: no
+/// request looks at more than 10,000.
 #[utoipa::path(get, path = brokkr_api::paths::WORK_ORDER_LOG, tag = "work-order log", operation_id = "list_log", params(ListLog),
     responses(
         (status = 200, body = Vec<WorkOrderLog>, headers(("Link" = String, description = "`rel=\"next\"`, when there is more"))),
-        (status = 400, body = ProblemBody, description = "`invalid_limit`, `invalid_cursor`"),
+        (status = 400, body = ProblemBody, description = "`invalid_query`, `invalid_label`, `invalid_limit`, `invalid_cursor`"),
         (status = 403, body = ProblemBody, description = "`admin_required`"),
     ))]
 async fn list(
@@ -47,16 +49,24 @@ async fn list(
     let filter = LogFilter {
         work_type: query.work_type.map(work_type).transpose()?,
         success: query.success,
+        ending: query.ending.map(ending),
         agent: query.agent_id.map(AgentId::new),
+        label: query.label.map(label).transpose()?,
+        submitted_by: sought("submitted_by", query.submitted_by)?,
+        text: sought("text", query.text)?,
+        ..LogFilter::default()
     };
     let after = page
         .after
         .map(|(completed_at, id)| LogPosition { completed_at, id });
-    let entries = app
-        .list_log(&filter, after, page.fetch())
+    let found = app
+        .find_in_log(filter, after, page.fetch())
         .await
         .map_err(|error| Problem::storage(&error))?;
-    Ok(page.answer(entries, |entry: &LogEntry| (entry.completed_at, entry.id)))
+    let looked_until = found.looked_until.map(|until| (until.completed_at, until.id));
+    Ok(page.answer_until(found.rows, looked_until, |entry: &LogEntry| {
+        (entry.completed_at, entry.id)
+    }))
 }
 
 /// Shows how a work order ended.

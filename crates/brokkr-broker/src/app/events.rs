@@ -233,10 +233,10 @@ impl App {
         &self,
         tx: &mut Tx,
         caller: &Caller,
-        order: &QueuedOrder,
+        orders: &[QueuedOrder],
         now: Timestamp,
     ) -> Result<(), DalError> {
-        let event = OrderEvent {
+        let told = |order: &QueuedOrder| OrderEvent {
             at: now,
             kind: EventType::WorkOrderCancelRequested,
             id: order.id(),
@@ -248,7 +248,8 @@ impl App {
             labels: labels(&order.targeting),
             details: Value::Object(details_of(order.head.work_type.as_str())).to_string(),
         };
-        events::insert(tx, &[event]).await
+        let events: Vec<_> = orders.iter().map(told).collect();
+        events::insert(tx, &events).await
     }
 
     pub(super) async fn tell_retargeted(

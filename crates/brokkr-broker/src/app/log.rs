@@ -3,6 +3,7 @@
 use brokkr_core::ids::WorkOrderId;
 
 use super::App;
+use super::work_orders::{Found, SIFTED_MAX};
 use crate::dal::DalError;
 use crate::dal::log;
 
@@ -27,6 +28,27 @@ impl App {
     pub async fn log_entry(&self, id: WorkOrderId) -> Result<LogEntry, LogError> {
         let mut tx = self.db.read().await?;
         log::get(&mut tx, id).await?.ok_or(LogError::Absent)
+    }
+
+    /// Looks for at most `limit` entries, the latest ending first, that come after `after` in this order. No more than [`SIFTED_MAX`] are
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn find_in_log(
+        &self,
+        filter: LogFilter,
+        after: Option<LogPosition>,
+        limit: u32,
+    ) -> Result<Found<LogEntry, LogPosition>, DalError> {
+        let mut tx = self.db.read().await?;
+        let until = match filter.sifts() {
+            true => log::horizon(&mut tx, &filter, after, SIFTED_MAX).await?,
+            false => None,
+        };
+        let filter = LogFilter { until, ..filter };
+        let rows = log::list(&mut tx, &filter, after, limit).await?;
+        Ok(Found::new(rows, until, limit))
     }
 
     /// At most `limit` entries, the latest ending first, that come after `after` in this order.

@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod audit;
 pub mod authentication;
 pub mod caller;
+pub mod cancellations;
 pub mod claims;
 pub mod clock;
 mod coalescer;
@@ -29,6 +30,7 @@ pub mod nudges;
 mod offers;
 pub mod output;
 pub mod random;
+pub mod recent_endings;
 pub mod renewals;
 pub mod restore;
 pub mod retention;
@@ -97,6 +99,7 @@ pub struct Parts {
     horizon: Horizon,
     keys: KeyCache,
     telling: Telling,
+    recent_endings: Arc<recent_endings::Kept>,
 }
 
 impl Deref for App {
@@ -132,6 +135,7 @@ impl App {
             horizon: Horizon::default(),
             keys,
             telling: Telling::with(None, Receivers::new(&webhooks_config), &webhooks_config),
+            recent_endings: Arc::default(),
         }))
     }
 

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::App;
 use super::caller::Caller;
-use super::work_orders::{QueuedOrder, repeated, unknown_among, work_in};
-use crate::dal::{DalError, audit, retries};
+use super::idempotency::{Answer, Idempotency, IdempotencyError};
+use super::work_orders::{Choice, QueuedOrder, repeated, unknown_among, work_in};
+use crate::dal::{DalError, Tx, audit, retries};
 
 pub use crate::dal::retries::RetryFilter;
 
@@ -35,8 +36,12 @@ impl App {
     ///
     /// # Errors
     /// [`DalError`] when the database cannot answer.
-    pub async fn count_retries(&self, filter: &RetryFilter) -> Result<u64, DalError> {
-        retries::count(&mut self.db.read().await?, filter).await
+    pub async fn count_retries(&self, choice: &Choice<RetryFilter>) -> Result<u64, DalError> {
+        let mut tx = self.db.read().await?;
+        match choice {
+            Choice::All(filter) => retries::count(&mut tx, filter).await,
+            Choice::These(ids) => Ok(retries::among(&mut tx, ids).await?.len() as u64),
+        }
     }
 
     /// Repeats at most `limit` ended orders, the earliest ending first, each as a new order. One that was repeated already, also by
@@ -47,19 +52,69 @@ impl App {
     pub async fn retry_work_orders(
         &self,
         caller: &Caller,
-        filter: &RetryFilter,
+        choice: &Choice<RetryFilter>,
         limit: u32,
     ) -> Result<Retries, DalError> {
         let now = self.now();
         let mut tx = self.db.begin().await?;
-        retries::lock(&mut tx).await?;
-        let matching = retries::count(&mut tx, filter).await?;
-        let entries = retries::find(&mut tx, filter, limit).await?;
+        let retries = self.retry_in(&mut tx, caller, choice, limit, now).await?;
+        tx.commit().await?;
+        self.waiters.wake(retries.orders.iter().filter_map(work_in));
+        Ok(retries)
+    }
+
+    /// The same for a request that may be sent again: with the answer to its repetition in the same transaction.
+    ///
+    /// # Errors
+    /// [`IdempotencyError`]; none was repeated then.
+    pub async fn retry_work_orders_once(
+        &self,
+        caller: &Caller,
+        choice: &Choice<RetryFilter>,
+        limit: u32,
+        idempotency: Option<Idempotency>,
+        answer: impl FnOnce(&Retries) -> Answer + Send,
+    ) -> Result<Answer, IdempotencyError> {
+        let now = self.now();
+        let mut tx = self.db.begin().await?;
+        if let Some(replayed) = self.replay(&mut tx, caller, idempotency.as_ref(), now).await? {
+            return Ok(replayed);
+        }
+        let retries = self.retry_in(&mut tx, caller, choice, limit, now).await?;
+        let answer = answer(&retries);
+        self.keep_answer(&mut tx, caller, idempotency.as_ref(), &answer)
+            .await?;
+        tx.commit().await?;
+        self.waiters.wake(retries.orders.iter().filter_map(work_in));
+        Ok(answer)
+    }
+
+    async fn retry_in(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        choice: &Choice<RetryFilter>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Retries, DalError> {
+        retries::lock(tx).await?;
+        let (entries, matching) = match choice {
+            Choice::All(filter) => {
+                let matching = retries::count(tx, filter).await?;
+                (retries::find(tx, filter, limit).await?, matching)
+            }
+            Choice::These(ids) => {
+                let some = ids.get(..limit as usize).unwrap_or(ids);
+                let entries = retries::among(tx, some).await?;
+                let matching = entries.len() as u64;
+                (entries, matching)
+            }
+        };
         let named: BTreeSet<_> = entries
             .iter()
             .flat_map(|entry| entry.targeting.agents().iter().copied())
             .collect();
-        let unknown = unknown_among(&mut tx, named).await?;
+        let unknown = unknown_among(tx, named).await?;
         let (mut new, mut refused) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry
@@ -73,14 +128,12 @@ impl App {
                 None => new.push(repeated(entry, WorkOrderId::new(self.next_id(now)), caller, now)),
             }
         }
-        let orders = self.write_orders(&mut tx, caller, new, now).await?;
+        let orders = self.write_orders(tx, caller, new, now).await?;
         if !orders.is_empty() {
             let details = json!({"matching": matching, "retried": orders.len(), "refused": refused.len()});
             let fact = self.fact(caller, now, "work_order_log.retry", self.next_id(now), details);
-            audit::insert(&mut tx, &[fact]).await?;
+            audit::insert(tx, &[fact]).await?;
         }
-        tx.commit().await?;
-        self.waiters.wake(orders.iter().filter_map(work_in));
         Ok(Retries {
             matching,
             orders,

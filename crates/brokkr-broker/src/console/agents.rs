@@ -1,38 +1,36 @@
-//! Agents: who is there, what each can do, and pausing, marking and rotating them.
+//! Agents: who is there, and new ones.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
-use brokkr_core::ids::AgentId;
-use brokkr_core::names::Label;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use brokkr_core::names::{AgentName, ClusterName};
 use brokkr_core::time::Timestamp;
 use serde::Deserialize;
 
+use super::listed::{After, FETCHED, Listed};
 use super::page::{Shell, Trouble, page};
+use super::secret::Secret;
 use super::session::{ConsoleAdmin, ConsoleReader};
 use super::when::When;
 use crate::app::App;
-use crate::app::agent_labels::MarkError;
-use crate::app::agents::{Agent, AgentChanges, AgentError, AgentStatus};
+use crate::app::agents::{Agent, AgentChanges, AgentStatus};
 
-const PAGE: u32 = 100;
-const MARKS_SHOWN: u32 = 1_000;
 /// Agents report several times a minute.
 pub(super) const LATE_SECONDS: u64 = 60;
 
-struct AgentShown {
-    id: String,
-    name: String,
-    cluster: String,
-    state: &'static str,
-    seen: Option<When>,
-    slots: String,
-    work_types: String,
-    version: String,
+pub(super) struct AgentShown {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) cluster: String,
+    pub(super) state: &'static str,
+    pub(super) seen: Option<When>,
+    pub(super) slots: String,
+    pub(super) work_types: String,
+    pub(super) version: String,
 }
 
 impl AgentShown {
-    fn new(agent: Agent, now: Timestamp) -> AgentShown {
+    pub(super) fn new(agent: Agent, now: Timestamp) -> AgentShown {
         let state = match (agent.status, agent.last_heartbeat) {
             (AgentStatus::Inactive, _) => "paused",
             (AgentStatus::Active, None) => "never seen",
@@ -63,153 +61,48 @@ impl AgentShown {
 #[template(path = "agents.html")]
 struct AgentsPage {
     shell: Shell,
-    agents: Vec<AgentShown>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    after: String,
+    agents: Listed<AgentShown>,
 }
 
 pub(super) async fn list(
     ConsoleReader(session): ConsoleReader,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<After>,
 ) -> Result<Response, Trouble> {
     let after = asked.after.parse().ok();
-    let mut agents = app.list_agents(&session.caller, after, PAGE + 1).await?;
-    let is_more = agents.len() > PAGE as usize;
-    agents.truncate(PAGE as usize);
-    let next = agents
-        .last()
-        .filter(|_| is_more)
-        .map(|agent| format!("/agents?after={}", agent.id));
+    let fetched = app.list_agents(&session.caller, after, FETCHED).await?;
     let now = app.now();
     page(&AgentsPage {
         shell: Shell::new(&session, "agents"),
-        agents: agents
-            .into_iter()
-            .map(|agent| AgentShown::new(agent, now))
-            .collect(),
-        next,
+        agents: Listed::new(fetched, |last| format!("/agents?after={}", last.id))
+            .map(|agent| AgentShown::new(agent, now)),
     })
 }
 
-#[derive(Template)]
-#[template(path = "agent.html")]
-struct AgentPage {
-    shell: Shell,
-    agent: AgentShown,
-    labels: Vec<String>,
-    annotations: Vec<(String, String)>,
-}
-
-#[derive(Template)]
-#[template(path = "secret.html")]
-pub(super) struct SecretPage {
-    pub(super) shell: Shell,
-    pub(super) whose: String,
-    pub(super) secret: String,
-    pub(super) back: String,
-}
-
-fn absent() -> Trouble {
-    Trouble::absent("There is no such agent.")
-}
-
-impl From<AgentError> for Trouble {
-    fn from(error: AgentError) -> Trouble {
-        match error {
-            AgentError::Absent => absent(),
-            AgentError::Storage(error) => error.into(),
-            other => Trouble::bad(&format!("The agent was not changed: {other}.")),
-        }
-    }
-}
-
-impl From<MarkError> for Trouble {
-    fn from(error: MarkError) -> Trouble {
-        match error {
-            MarkError::AgentAbsent => absent(),
-            MarkError::Storage(error) => error.into(),
-            other => Trouble::bad(&format!("The agent was not changed: {other}.")),
-        }
-    }
-}
-
-fn agent_id(text: &str) -> Result<AgentId, Trouble> {
-    text.parse().map_err(|_| absent())
-}
-
-pub(super) async fn show(
-    ConsoleReader(session): ConsoleReader,
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Response, Trouble> {
-    let id = agent_id(&id)?;
-    let agent = app.agent(id).await?;
-    let labels = app.list_agent_labels(id, None, MARKS_SHOWN).await?;
-    let annotations = app.list_agent_annotations(id, None, MARKS_SHOWN).await?;
-    page(&AgentPage {
-        shell: Shell::new(&session, "agents"),
-        agent: AgentShown::new(agent, app.now()),
-        labels: labels
-            .into_iter()
-            .map(|label| label.label.into_string())
-            .collect(),
-        annotations: annotations
-            .into_iter()
-            .map(|annotation| (annotation.key.into_string(), annotation.value.into_string()))
-            .collect(),
-    })
-}
-
-/// What an agent's page asks for.
 #[derive(Deserialize)]
-pub(super) struct AgentForm {
-    act: String,
-    #[serde(default)]
-    label: String,
+pub(super) struct NewForm {
+    name: String,
+    cluster: String,
+    /// Sent when it may claim at once.
+    active: Option<String>,
 }
 
-/// Pauses or resumes an agent, gives or takes a label, or makes a new key, which is shown once.
-pub(super) async fn change(
+/// Makes an agent, whose key is shown once.
+pub(super) async fn create(
     State(app): State<App>,
-    Path(id): Path<String>,
-    ConsoleAdmin { session, form }: ConsoleAdmin<AgentForm>,
+    ConsoleAdmin { session, form }: ConsoleAdmin<NewForm>,
 ) -> Result<Response, Trouble> {
-    let (id, caller) = (agent_id(&id)?, &session.caller);
-    let status = |status| AgentChanges {
-        status: Some(status),
-        ..AgentChanges::default()
-    };
-    let label = || {
-        Label::parse(form.label.trim().to_owned())
-            .map_err(|error| Trouble::bad(&format!("This is no label: {error}.")))
-    };
-    match form.act.as_str() {
-        "pause" => app
-            .update_agent(caller, id, &status(AgentStatus::Inactive))
-            .await
-            .map(drop)?,
-        "resume" => app
-            .update_agent(caller, id, &status(AgentStatus::Active))
-            .await
-            .map(drop)?,
-        "add-label" => app.add_agent_label(caller, id, label()?).await.map(drop)?,
-        "remove-label" => app.remove_agent_label(caller, id, &label()?).await?,
-        "rotate" => {
-            let (agent, pak) = app.rotate_agent_pak(caller, id).await?;
-            return page(&SecretPage {
-                shell: Shell::new(&session, "agents"),
-                whose: agent.name.into_string(),
-                secret: pak.reveal(),
-                back: format!("/agents/{id}"),
-            });
-        }
-        _ => return Err(Trouble::bad("There is no such button.")),
+    let refused = |error: &dyn std::fmt::Display| Trouble::bad(&format!("No agent was made: {error}."));
+    let name = AgentName::parse(form.name.trim().to_owned()).map_err(|error| refused(&error))?;
+    let cluster = ClusterName::parse(form.cluster.trim().to_owned()).map_err(|error| refused(&error))?;
+    let (agent, pak) = app.create_agent(&session.caller, name, cluster, &[]).await?;
+    if form.active.is_some() {
+        let active = AgentChanges {
+            status: Some(AgentStatus::Active),
+            ..AgentChanges::default()
+        };
+        app.update_agent(&session.caller, agent.id, &active).await?;
     }
-    Ok(Redirect::to(&format!("/agents/{id}")).into_response())
+    let back = format!("/agents/{}", agent.id);
+    Secret::pak(&pak, agent.name.into_string(), back).page(Shell::new(&session, "agents"))
 }

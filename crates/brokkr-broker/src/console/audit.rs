@@ -5,12 +5,11 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::listed::{FETCHED, Listed};
 use super::page::{Shell, Trouble, page, url_encoded};
 use super::session::ConsoleReader;
 use super::when::When;
 use crate::app::App;
-
-const PAGE: u32 = 100;
 
 struct Fact {
     at: When,
@@ -25,8 +24,7 @@ struct Fact {
 struct AuditPage {
     shell: Shell,
     subject: String,
-    facts: Vec<Fact>,
-    next: Option<String>,
+    facts: Listed<Fact>,
 }
 
 #[derive(Deserialize)]
@@ -43,32 +41,22 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     let subject = Some(asked.subject.trim()).filter(|subject| !subject.is_empty());
-    let mut entries = app
-        .list_audit(subject, asked.after.parse().ok(), PAGE + 1)
-        .await?;
-    let is_more = entries.len() > PAGE as usize;
-    entries.truncate(PAGE as usize);
-    let next = entries.last().filter(|_| is_more).map(|entry| {
-        format!(
-            "/audit?subject={}&after={}",
-            url_encoded(asked.subject.trim()),
-            entry.id
-        )
-    });
+    let fetched = app.list_audit(subject, asked.after.parse().ok(), FETCHED).await?;
     let now = app.now();
+    let listed = Listed::new(fetched, |last| {
+        let subject = url_encoded(asked.subject.trim());
+        format!("/audit?subject={subject}&after={}", last.id)
+    });
+    let facts = listed.map(|entry| Fact {
+        at: When::at(entry.at, now),
+        actor: entry.actor,
+        action: entry.action,
+        subject: entry.subject,
+        details: entry.details,
+    });
     page(&AuditPage {
         shell: Shell::new(&session, "audit"),
         subject: asked.subject,
-        facts: entries
-            .into_iter()
-            .map(|entry| Fact {
-                at: When::new(brokkr_api::Time::from_micros(entry.at.as_micros()), now),
-                actor: entry.actor,
-                action: entry.action,
-                subject: entry.subject,
-                details: entry.details,
-            })
-            .collect(),
-        next,
+        facts,
     })
 }

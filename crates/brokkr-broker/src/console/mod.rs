@@ -4,20 +4,37 @@
 //! strangers: templates escape every text, and scripts put texts into pages as texts only. A handler's arguments say who may see it or
 //! act. There are no cookies in the API: what a browser reads live is served here.
 
+mod agent;
 mod agents;
 mod assets;
 mod audit;
+mod cancellations;
+mod generators;
+mod listed;
 mod live;
+mod log;
+mod log_export;
+mod log_filter;
+mod many;
 mod order;
+mod order_filter;
 mod orders;
 mod overview;
 mod page;
 mod paks;
+mod plot;
+mod recent;
 mod retries;
+mod secret;
 mod session;
 mod sign_in;
 mod sign_in_limits;
 mod submit;
+mod targeting;
+mod webhook;
+mod webhook_deliveries;
+mod webhook_fields;
+mod webhooks;
 mod when;
 
 use std::sync::Arc;
@@ -67,16 +84,30 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/orders", get(orders::list))
         .route("/orders/retries", post(retries::retry))
+        .route("/orders/cancellations", post(cancellations::cancel))
         .route("/orders/{id}", get(order::show))
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/retry", post(order::retry))
+        .route("/orders/{id}/targeting", post(targeting::change))
         .route("/orders/{id}/output.txt", get(order::download))
+        .route("/log", get(log::list))
+        .route("/log/export.csv", get(log_export::csv))
+        .route("/log/export.jsonl", get(log_export::json_lines))
         .route("/submit", get(submit::show).post(submit::submit))
-        .route("/agents", get(agents::list))
-        .route("/agents/{id}", get(agents::show).post(agents::change))
+        .route("/agents", get(agents::list).post(agents::create))
+        .route("/agents/{id}", get(agent::show).post(agent::change))
         .route("/paks", get(paks::list).post(paks::change))
+        .route("/generators", get(generators::list).post(generators::create))
+        .route("/generators/{id}", get(generators::show).post(generators::change))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{id}", get(webhook::show).post(webhook::change))
+        .route(
+            "/webhooks/{id}/deliveries/{delivery}",
+            get(webhook_deliveries::show).post(webhook_deliveries::replay),
+        )
         .route("/audit", get(audit::list))
         .route("/console/live/orders/{id}/output", get(live::output))
+        .route("/console/live/changes", get(live::changes))
         .route("/assets/{version}/{name}", get(assets::serve))
         .layer(map_response(page::guard))
         .with_state(console)

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
-use brokkr_api::{Explanation, WorkOrder};
+use brokkr_api::{Explanation, WorkOrder, WorkOrderStatus};
 use brokkr_core::ids::WorkOrderId;
 use brokkr_core::time::Timestamp;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::orders::whom;
 use super::page::{Shell, Trouble, page};
 use super::session::{ConsoleAdmin, ConsoleReader};
+use super::targeting::Targets;
 use super::when::When;
 use crate::app::App;
 use crate::app::explain::ExplainError;
@@ -52,6 +53,8 @@ struct OrderPage {
     work_type: String,
     priority: i64,
     whom: String,
+    /// Whom it is for, as long as that can be changed.
+    targets: Option<Targets>,
     submitted_by: String,
     cancel_requested: bool,
     retry_of: Option<String>,
@@ -64,7 +67,7 @@ struct OrderPage {
     yaml: String,
 }
 
-fn absent() -> Trouble {
+pub(super) fn absent() -> Trouble {
     Trouble::absent(
         "There is no such work order. It may have been deleted, or forgotten after its retention.",
     )
@@ -104,6 +107,7 @@ pub(super) async fn show(
     let output = app.output(id, None, 0, PIECES).await?;
     let now = explanation.as_of;
     let order = WorkOrder::from(explanation.order.clone());
+    let waits = !has_ended && order.status != WorkOrderStatus::Claimed;
     let told = Explanation::from(explanation);
     let attempts = told
         .attempts
@@ -119,6 +123,7 @@ pub(super) async fn show(
         work_type: order.work_type,
         priority: order.priority,
         whom: whom(&order.targeting),
+        targets: waits.then(|| Targets::new(&order.targeting)),
         submitted_by: order.submitted_by,
         cancel_requested: order.cancel_requested_at.is_some() && !has_ended,
         retry_of: told.retry_of.map(|id| id.to_string()),

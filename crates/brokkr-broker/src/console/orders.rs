@@ -5,29 +5,19 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use brokkr_api::WorkOrder;
 use brokkr_core::ids::WorkOrderId;
-use brokkr_core::names::WorkType;
 use brokkr_core::time::Timestamp;
 use serde::Deserialize;
 
-use super::page::{Shell, Trouble, page, url_encoded};
+use super::order_filter::{AgentChoice, Narrowed, OrderFilter, STATES, agents};
+use super::page::{Shell, Trouble, page};
 use super::session::ConsoleReader;
 use super::when::When;
 use crate::app::App;
 use crate::app::log::{LogEntry, LogFilter, LogPosition};
-use crate::app::work_orders::{self, ListFilter, QueueStatus};
+use crate::app::work_orders::{self, ListFilter};
 
 const PAGE: u32 = 100;
-
-/// What the list can be narrowed to: the word in the address, and what people read.
-pub(super) const STATES: [(&str, &str); 7] = [
-    ("", "In the queue"),
-    ("PENDING", "Waiting"),
-    ("CLAIMED", "Running"),
-    ("RETRY_PENDING", "Waiting for a retry"),
-    ("SCHEDULED", "Scheduled"),
-    ("ENDED", "Ended"),
-    ("FAILED", "Ended without success"),
-];
+const AGENTS_OFFERED: u32 = 200;
 
 /// An order in a list.
 pub(super) struct Row {
@@ -80,12 +70,9 @@ pub(super) fn whom(targeting: &brokkr_api::Targeting) -> String {
     terms.join(", ")
 }
 
+/// Where a page of the list begins. What the list is narrowed to stands beside it.
 #[derive(Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    state: String,
-    #[serde(default, rename = "type")]
-    work_type: String,
+pub(super) struct Place {
     #[serde(default)]
     after: String,
 }
@@ -95,79 +82,89 @@ pub(super) struct Asked {
 struct Orders {
     shell: Shell,
     states: &'static [(&'static str, &'static str)],
-    state: String,
-    work_type: String,
+    agents: Vec<AgentChoice>,
+    filter: OrderFilter,
     rows: Vec<Row>,
     next: Option<String>,
+    /// Whether orders may be found on later pages although there are few here.
+    sifted: bool,
     unknown: Option<&'static str>,
 }
 
-/// Lists a page of orders, newest first. What is asked for and does not exist is said, and the whole queue shown.
+/// A page of rows, and where the next one begins.
+#[derive(Default)]
+struct Found {
+    rows: Vec<Row>,
+    next: Option<String>,
+    sifted: bool,
+}
+
+/// Lists a page of orders, newest first. What is asked for and cannot be is said.
 pub(super) async fn list(
     ConsoleReader(session): ConsoleReader,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
+    Query(filter): Query<OrderFilter>,
+    Query(place): Query<Place>,
 ) -> Result<Response, Trouble> {
-    let mut unknown = None;
-    let work_type = match asked.work_type.as_str() {
-        "" => None,
-        text => WorkType::parse(text)
-            .map_err(|_| unknown = Some("There can be no such type of work."))
-            .ok(),
+    let (found, unknown) = match filter.narrowed() {
+        Ok(Narrowed::Queue(narrowed)) => (of_queue(&app, narrowed, &place).await?, None),
+        Ok(Narrowed::Log(narrowed)) => (of_log(&app, narrowed, &place).await?, None),
+        Err(unknown) => (Found::default(), Some(unknown)),
     };
-    let status = match asked.state.as_str() {
-        "PENDING" => Some(QueueStatus::Pending),
-        "CLAIMED" => Some(QueueStatus::Claimed),
-        "RETRY_PENDING" => Some(QueueStatus::RetryPending),
-        "SCHEDULED" => Some(QueueStatus::Scheduled),
-        _ => None,
-    };
-    let success = (asked.state == "FAILED").then_some(false);
-    let is_log = matches!(asked.state.as_str(), "ENDED" | "FAILED");
-    if !STATES.iter().any(|(word, _)| *word == asked.state) {
-        unknown = Some("There is no such state.");
-    }
-    let now = app.now();
-    let (rows, last) = match is_log {
-        true => {
-            let filter = LogFilter {
-                work_type,
-                success,
-                agent: None,
-            };
-            let entries = app.list_log(&filter, position(&asked.after), PAGE + 1).await?;
-            let last = entries
-                .get(PAGE as usize - 1)
-                .map(|entry| format!("{}.{}", entry.completed_at.as_micros(), entry.id));
-            let rows = entries.into_iter().map(|entry| Row::ended(entry, now));
-            (rows.collect::<Vec<_>>(), last)
-        }
-        false => {
-            let filter = ListFilter { status, work_type };
-            let before: Option<WorkOrderId> = asked.after.parse().ok();
-            let orders = app.list_work_orders(&filter, before, PAGE + 1).await?;
-            let last = orders.get(PAGE as usize - 1).map(|order| order.id().to_string());
-            let rows = orders.into_iter().map(|order| Row::new(order.into(), now));
-            (rows.collect::<Vec<_>>(), last)
-        }
-    };
-    let is_more = rows.len() > PAGE as usize;
-    let next = last.filter(|_| is_more).map(|last| {
-        let (state, of_type) = (url_encoded(&asked.state), url_encoded(&asked.work_type));
-        format!(
-            "/orders?state={state}&type={of_type}&after={}",
-            url_encoded(&last)
-        )
-    });
     page(&Orders {
         shell: Shell::new(&session, "orders"),
         states: &STATES,
-        state: asked.state,
-        work_type: asked.work_type,
-        rows: rows.into_iter().take(PAGE as usize).collect(),
-        next,
+        agents: agents(&app, &session.caller, filter.agent.trim(), AGENTS_OFFERED).await?,
+        rows: found.rows,
+        next: found.next.map(|after| filter.address(&[("after", &after)])),
+        sifted: found.sifted,
+        filter,
         unknown,
     })
+}
+
+async fn of_queue(app: &App, filter: ListFilter, place: &Place) -> Result<Found, Trouble> {
+    let (now, before) = (app.now(), place.after.parse::<WorkOrderId>().ok());
+    let mut found = app.find_work_orders(filter, before, PAGE + 1).await?;
+    let more = cut(&mut found.rows);
+    let last = found.rows.last().map(|order| order.id()).filter(|_| more);
+    Ok(Found {
+        next: last.or(found.looked_until).map(|id| id.to_string()),
+        sifted: found.looked_until.is_some(),
+        rows: found
+            .rows
+            .into_iter()
+            .map(|order| Row::new(order.into(), now))
+            .collect(),
+    })
+}
+
+async fn of_log(app: &App, filter: LogFilter, place: &Place) -> Result<Found, Trouble> {
+    let now = app.now();
+    let mut found = app.find_in_log(filter, position(&place.after), PAGE + 1).await?;
+    let more = cut(&mut found.rows);
+    let last = found.rows.last().filter(|_| more).map(|entry| LogPosition {
+        completed_at: entry.completed_at,
+        id: entry.id,
+    });
+    Ok(Found {
+        next: last
+            .or(found.looked_until)
+            .map(|at| format!("{}.{}", at.completed_at.as_micros(), at.id)),
+        sifted: found.looked_until.is_some(),
+        rows: found
+            .rows
+            .into_iter()
+            .map(|entry| Row::ended(entry, now))
+            .collect(),
+    })
+}
+
+/// Leaves a page, and answers whether there was more.
+fn cut<T>(rows: &mut Vec<T>) -> bool {
+    let more = rows.len() > PAGE as usize;
+    rows.truncate(PAGE as usize);
+    more
 }
 
 fn position(text: &str) -> Option<LogPosition> {

@@ -3,15 +3,18 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use brokkr_core::time::Timestamp;
 
 use super::agents::LATE_SECONDS;
 use super::orders::Row;
 use super::page::{Shell, Trouble, page};
+use super::recent::{Plot, Slow, TILES, Tile};
 use super::session::ConsoleReader;
 use super::when::span;
 use crate::app::App;
 use crate::app::agents::AgentStatus;
 use crate::app::log::LogFilter;
+use crate::app::recent_endings::Window;
 
 const ENDED_SHOWN: u32 = 15;
 const AGENTS_COUNTED_MAX: u32 = 1_000;
@@ -27,6 +30,10 @@ struct Overview {
     agents_up: usize,
     agents_late: usize,
     agents_paused: usize,
+    endings: Vec<Tile>,
+    attempts_lost: String,
+    slowest: Vec<Slow>,
+    plots: Vec<Plot>,
     ended: Vec<Row>,
 }
 
@@ -37,13 +44,13 @@ pub(super) async fn show(
     let queue = app.queue_now().await?;
     let agents = app.list_agents(&session.caller, None, AGENTS_COUNTED_MAX).await?;
     let ended = app.list_log(&LogFilter::default(), None, ENDED_SHOWN).await?;
+    let hour = app.recent_endings(Window::Hour).await?;
+    let day = app.recent_endings(Window::Day).await?;
     let now = app.now();
     let (active, paused): (Vec<_>, Vec<_>) = agents
         .iter()
         .partition(|agent| agent.status == AgentStatus::Active);
-    let heard = |at: Option<brokkr_core::time::Timestamp>| {
-        at.is_some_and(|at| now.since(at).as_secs() < LATE_SECONDS)
-    };
+    let heard = |at: Option<Timestamp>| at.is_some_and(|at| now.since(at).as_secs() < LATE_SECONDS);
     let up = active.iter().filter(|agent| heard(agent.last_heartbeat)).count();
     let count = |statuses: &[&str]| -> u64 {
         let of_them = queue
@@ -61,12 +68,19 @@ pub(super) async fn show(
         agents_up: up,
         agents_late: active.len() - up,
         agents_paused: paused.len(),
+        endings: TILES.iter().map(|tile| Tile::new(tile, &hour)).collect(),
+        attempts_lost: grouped(hour.attempts_lost()),
+        slowest: hour.slowest.iter().map(|slow| Slow::new(slow, &hour)).collect(),
+        plots: vec![
+            Plot::new("The last hour", &hour, Window::Hour, now)?,
+            Plot::new("The last day", &day, Window::Day, now)?,
+        ],
         ended: ended.into_iter().map(|entry| Row::ended(entry, now)).collect(),
     })
 }
 
 /// `10,000` is read faster than `10000`.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -7,6 +7,7 @@ use tracing::error;
 
 use super::assets;
 use super::session::Session;
+use crate::api::Problem;
 use crate::app::DalError;
 use crate::app::caller::Role;
 use crate::error_chain::chain;
@@ -126,6 +127,19 @@ impl From<DalError> for Trouble {
             "Not available",
             "The database is not available. Try again later.",
         )
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Trouble {
+        let status = problem.code().status();
+        let title = match status {
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::SERVICE_UNAVAILABLE => "Not available",
+            StatusCode::INTERNAL_SERVER_ERROR => "The broker failed",
+            _ => "Nothing was changed",
+        };
+        Trouble::told(status, title, problem.body().message)
     }
 }
 

@@ -3,21 +3,18 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use brokkr_api::Time;
 use brokkr_core::names::KeyName;
 use brokkr_core::pak::ShortPart;
-use brokkr_core::time::Timestamp;
 use serde::Deserialize;
 
-use super::agents::SecretPage;
+use super::listed::{After, FETCHED, Listed};
 use super::page::{Shell, Trouble, page};
+use super::secret::Secret;
 use super::session::{ConsoleAdmin, ConsoleReader};
 use super::when::When;
 use crate::app::App;
 use crate::app::caller::Role;
 use crate::app::credentials::{NamedRole, PakError};
-
-const PAGE: u32 = 100;
 
 struct PakShown {
     short: String,
@@ -31,8 +28,7 @@ struct PakShown {
 #[template(path = "paks.html")]
 struct PaksPage {
     shell: Shell,
-    paks: Vec<PakShown>,
-    next: Option<String>,
+    paks: Listed<PakShown>,
 }
 
 impl From<PakError> for Trouble {
@@ -44,43 +40,26 @@ impl From<PakError> for Trouble {
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    after: String,
-}
-
 pub(super) async fn list(
     ConsoleReader(session): ConsoleReader,
     State(app): State<App>,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<After>,
 ) -> Result<Response, Trouble> {
     let after = ShortPart::parse(&asked.after);
-    let mut paks = app.list_paks(after.as_ref(), PAGE + 1).await?;
-    let is_more = paks.len() > PAGE as usize;
-    paks.truncate(PAGE as usize);
-    let next = paks
-        .last()
-        .filter(|_| is_more)
-        .map(|pak| format!("/paks?after={}", pak.short));
+    let fetched = app.list_paks(after.as_ref(), FETCHED).await?;
     let now = app.now();
-    let wire = |at: Timestamp| Time::from_micros(at.as_micros());
     page(&PaksPage {
         shell: Shell::new(&session, "paks"),
-        paks: paks
-            .into_iter()
-            .map(|pak| PakShown {
-                short: pak.short.to_string(),
-                name: pak.name.map_or_else(String::new, KeyName::into_string),
-                role: match pak.role {
-                    Role::Admin => "admin",
-                    _ => "viewer",
-                },
-                made: When::new(wire(pak.created_at), now),
-                expires: When::maybe(pak.expires_at.map(wire), now),
-            })
-            .collect(),
-        next,
+        paks: Listed::new(fetched, |last| format!("/paks?after={}", last.short)).map(|pak| PakShown {
+            short: pak.short.to_string(),
+            name: pak.name.map_or_else(String::new, KeyName::into_string),
+            role: match pak.role {
+                Role::Admin => "admin",
+                _ => "viewer",
+            },
+            made: When::at(pak.created_at, now),
+            expires: pak.expires_at.map(|at| When::at(at, now)),
+        }),
     })
 }
 
@@ -114,10 +93,6 @@ pub(super) async fn change(
         _ => return Err(Trouble::bad("There is no such role.")),
     };
     let (credential, pak) = app.create_pak(&session.caller, name, role, None).await?;
-    page(&SecretPage {
-        shell: Shell::new(&session, "paks"),
-        whose: credential.name.map_or_else(String::new, KeyName::into_string),
-        secret: pak.reveal(),
-        back: "/paks".to_owned(),
-    })
+    let whose = credential.name.map_or_else(String::new, KeyName::into_string);
+    Secret::pak(&pak, whose, "/paks".to_owned()).page(Shell::new(&session, "paks"))
 }

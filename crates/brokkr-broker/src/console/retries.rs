@@ -1,70 +1,71 @@
-//! Repeating all that did not succeed lately, after a look at how many it are.
+//! Repeating many orders that have ended, after a look at how many it are.
 
 use std::time::Duration;
 
-use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use brokkr_core::life::Ending;
-use serde::Deserialize;
+use brokkr_core::time::Timestamp;
 
+use super::many::{AT_ONCE, Form, Many, sure, these};
+use super::order_filter::{Narrowed, OrderFilter};
 use super::page::{Shell, Trouble, page};
 use super::session::ConsoleAdmin;
 use crate::app::App;
 use crate::app::retries::RetryFilter;
+use crate::app::work_orders::Choice;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-const RETRIED_MAX: u32 = 500;
-const MICROS_TEXT_MAX: usize = 20;
-
-#[derive(Template)]
-#[template(path = "retries.html")]
-struct RetriesPage {
-    shell: Shell,
-    count: u64,
-    at_once: u32,
-    before: i64,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RetriesForm {
-    /// Until when the orders ended that were counted; absent as long as nobody has counted.
-    #[serde(default)]
-    before: String,
-}
-
-fn filter(app: &App, before: Option<i64>) -> RetryFilter {
-    let before = app.ended_before(before.map(brokkr_core::time::Timestamp::from_micros));
-    RetryFilter {
-        endings: vec![Ending::Failed, Ending::Lost, Ending::Expired],
-        work_type: None,
-        agent: None,
-        ended_from: before.minus(DAY),
-        ended_before: before,
-    }
-}
+/// What is repeated unless one way of ending is chosen: not what succeeded, and not what somebody did not want any more.
+const ENDINGS: [Ending; 3] = [Ending::Failed, Ending::Lost, Ending::Expired];
 
 /// Counts at first; with the time of that count it repeats what was counted.
 pub(super) async fn retry(
     State(app): State<App>,
-    ConsoleAdmin { session, form }: ConsoleAdmin<RetriesForm>,
+    ConsoleAdmin { session, form }: ConsoleAdmin<Form>,
 ) -> Result<Response, Trouble> {
-    if form.before.is_empty() {
-        let filter = filter(&app, None);
-        let count = app.count_retries(&filter).await?;
-        return page(&RetriesPage {
+    let (filter, ids, counted_at) = (OrderFilter::of_form(&form), these(&form)?, sure(&form)?);
+    let before = app.ended_before(counted_at.map(Timestamp::from_micros));
+    let is_all = ids.is_empty();
+    let choice = match is_all {
+        true => Choice::All(all(&filter, before)?),
+        false => Choice::These(ids),
+    };
+    if counted_at.is_none() {
+        let count = app.count_retries(&choice).await?;
+        return page(&Many {
             shell: Shell::new(&session, "orders"),
+            title: "Repeat orders",
+            sentence: match (is_all, filter.ending()) {
+                (false, _) => "ended and were not repeated yet.",
+                (true, Some(_)) => "ended so in the last day and were not repeated yet.",
+                (true, None) => "failed, were lost or expired in the last day and were not repeated yet.",
+            },
+            act: "Repeat them",
+            action: "/orders/retries",
+            asks_reason: false,
             count,
-            at_once: RETRIED_MAX,
-            before: filter.ended_before.as_micros(),
+            before: before.as_micros(),
+            fields: Many::fields(&filter, &choice),
+            back: filter.address(&[]),
         });
     }
-    let before = form
-        .before
-        .get(..form.before.len().min(MICROS_TEXT_MAX))
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| Trouble::bad("The time of the count cannot be read."))?;
-    app.retry_work_orders(&session.caller, &filter(&app, Some(before)), RETRIED_MAX)
-        .await?;
+    app.retry_work_orders(&session.caller, &choice, AT_ONCE).await?;
     Ok(Redirect::to("/orders").into_response())
+}
+
+fn all(filter: &OrderFilter, ended_before: Timestamp) -> Result<RetryFilter, Trouble> {
+    match filter.narrowed().map_err(Trouble::bad)? {
+        Narrowed::Log(narrowed) => Ok(RetryFilter {
+            endings: filter.ending().map_or(ENDINGS.to_vec(), |ending| vec![ending]),
+            work_type: narrowed.work_type,
+            agent: narrowed.agent,
+            label: narrowed.label,
+            submitted_by: narrowed.submitted_by,
+            text: narrowed.text,
+            ended_from: ended_before.minus(DAY),
+            ended_before,
+        }),
+        Narrowed::Queue(_) => Err(Trouble::bad("Only what has ended is repeated.")),
+    }
 }

@@ -187,7 +187,7 @@ fn request(form: &OrderForm) -> Result<CreateWorkOrder, String> {
     })
 }
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', ' ', '\n', '\r', '\t'])
         .filter(|word| !word.is_empty())
 }

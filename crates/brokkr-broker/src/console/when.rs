@@ -29,6 +29,11 @@ impl When {
         }
     }
 
+    /// The same, of a time as the broker keeps it.
+    pub(super) fn at(time: Timestamp, now: Timestamp) -> When {
+        When::new(Time::from_micros(time.as_micros()), now)
+    }
+
     pub(super) fn maybe(time: Option<Time>, now: Timestamp) -> Option<When> {
         time.map(|time| When::new(time, now))
     }

@@ -1,6 +1,6 @@
 //! A database: its pools, and how they are opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,6 +76,8 @@ pub(super) enum Pools {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
+        /// None in memory.
+        file: Option<PathBuf>,
     },
 }
 
@@ -248,7 +250,7 @@ impl Db {
         }
         match &self.pools {
             Pools::Postgres { writers, readers, .. } => [of("write", writers), of("read", readers)],
-            Pools::Sqlite { writer, readers } => [of("write", writer), of("read", readers)],
+            Pools::Sqlite { writer, readers, .. } => [of("write", writer), of("read", readers)],
         }
     }
 
@@ -259,7 +261,7 @@ impl Db {
                 readers.close().await;
                 writers.close().await;
             }
-            Pools::Sqlite { writer, readers } => {
+            Pools::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 // The last connection to close folds the write-ahead log into the file.
                 writer.close().await;
@@ -361,6 +363,7 @@ async fn connect_sqlite(url: &str, options: &DbOptions) -> Result<Pools, DalErro
         .idle_timeout(None)
         .max_lifetime(None);
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    let file = (!in_memory).then(|| connect.get_filename().to_owned());
     let writer_connect = if in_memory {
         connect.clone()
     } else {
@@ -397,7 +400,11 @@ async fn connect_sqlite(url: &str, options: &DbOptions) -> Result<Pools, DalErro
         pool.max_connections(options.read_connections_max)
             .connect_lazy_with(connect.pragma("query_only", "ON"))
     };
-    Ok(Pools::Sqlite { writer, readers })
+    Ok(Pools::Sqlite {
+        writer,
+        readers,
+        file,
+    })
 }
 
 /// Makes a missing database file readable for its owner only: it will hold the hashes of keys. SQLite gives the files

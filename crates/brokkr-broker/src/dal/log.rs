@@ -1,5 +1,7 @@
 //! The work-order log: orders that ended. An entry is written once and never changed; retention removes whole entries.
 
+pub(in crate::dal) mod list;
+
 use std::collections::BTreeMap;
 
 use brokkr_core::attempt::Attempt;
@@ -10,30 +12,14 @@ use brokkr_core::names::WorkType;
 use brokkr_core::retry::RetryOn;
 use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
-use uuid::Uuid;
 
+pub use self::list::{LogFilter, LogPosition, horizon, list};
 use super::attempts::{self, Report};
 use super::routes::Routed;
 use super::work_orders::{
     CancelRequest, LastError, cancel_request, last_error, read_metadata, read_retry_on, read_targeting,
 };
 use super::{DalError, Kind, Row, Rows, Sql, Tx, output, params, statements};
-
-/// The latest ending first. One condition is told twice, so that both databases read the index that begins with it.
-macro_rules! list {
-    ($leading:literal) => {
-        concat!(
-            "SELECT * FROM work_order_log
-              WHERE (completed_at, id) < ($1, $2) ",
-            $leading,
-            "   AND (CAST($4 AS TEXT) IS NULL OR work_type = $4)
-                AND (CAST($5 AS BOOLEAN) IS NULL OR success = $5)
-                AND (CAST($6 AS {uuid}) IS NULL OR claimed_by = $6)
-              ORDER BY completed_at DESC, id DESC
-              LIMIT $3"
-        )
-    };
-}
 
 /// Replicas that prune at the same time leave each other's entries alone.
 macro_rules! prune {
@@ -65,14 +51,6 @@ statements! {
          SELECT id, attempt, ending FROM work_order_log WHERE id IN (SELECT id FROM input) ORDER BY id",
         &[("id", Kind::Uuid)],
     );
-
-    static LIST = Sql::shared("log.list", list!(""));
-
-    static LIST_OF_AGENT = Sql::shared("log.list_of_agent", list!("AND claimed_by = $6"));
-
-    static LIST_OF_WORK_TYPE = Sql::shared("log.list_of_work_type", list!("AND work_type = $4"));
-
-    static LIST_OF_SUCCESS = Sql::shared("log.list_of_success", list!("AND success = $5"));
 
     static PRUNE = Sql::per_dialect("log.prune", prune!("FOR UPDATE SKIP LOCKED"), prune!(""));
 }
@@ -173,55 +151,6 @@ pub async fn endings(
     rows.iter()
         .map(|row| Ok((row.get("id")?, row.get("attempt")?, row.get("ending")?)))
         .collect()
-}
-
-/// Which entries to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogFilter {
-    /// Only those of this type.
-    pub work_type: Option<WorkType>,
-    /// Only successes, or only the others.
-    pub success: Option<bool>,
-    /// Only those that this agent held at their end.
-    pub agent: Option<AgentId>,
-}
-
-/// A place in the list of the log: the last entry of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogPosition {
-    /// When that entry's order ended.
-    pub completed_at: Timestamp,
-    /// The order.
-    pub id: WorkOrderId,
-}
-
-/// A page of the log, the latest ending first: at most `limit` entries that come after `after` in this order.
-///
-/// # Errors
-/// [`DalError`] when the database fails.
-pub async fn list(
-    tx: &mut Tx,
-    filter: &LogFilter,
-    after: Option<LogPosition>,
-    limit: u32,
-) -> Result<Vec<LogEntry>, DalError> {
-    let statement = match filter {
-        LogFilter { agent: Some(_), .. } => &LIST_OF_AGENT,
-        LogFilter {
-            work_type: Some(_), ..
-        } => &LIST_OF_WORK_TYPE,
-        LogFilter { success: Some(_), .. } => &LIST_OF_SUCCESS,
-        LogFilter { .. } => &LIST,
-    };
-    let values = params![
-        after.map_or(i64::MAX, |after| after.completed_at.as_micros()),
-        after.map_or(Uuid::max(), |after| after.id.as_uuid()),
-        limit,
-        filter.work_type.as_ref(),
-        filter.success,
-        filter.agent,
-    ];
-    entries(&tx.fetch_all(statement, values).await?)
 }
 
 /// Removes at most `limit` of the orders that ended before `before`, the earliest first, with their attempts and their

@@ -9,6 +9,7 @@ pub mod agent_labels;
 pub mod agents;
 pub mod attempts;
 pub mod audit;
+pub mod cancellations;
 pub mod claims;
 pub mod console_sessions;
 pub mod credentials;
@@ -26,7 +27,9 @@ pub mod migrate;
 pub mod nudges;
 pub mod output;
 pub mod pending;
+pub mod presence;
 pub mod queue_depth;
+pub mod recent_endings;
 pub mod renewals;
 pub mod restores;
 pub mod retries;
@@ -36,6 +39,7 @@ mod sql;
 #[cfg(feature = "simulation")]
 pub mod stage;
 pub mod sweeps;
+mod terms;
 mod tx;
 pub mod vacuum;
 mod value;
@@ -63,6 +67,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         agents::instances::STATEMENTS,
         attempts::STATEMENTS,
         audit::STATEMENTS,
+        cancellations::STATEMENTS,
         claims::STATEMENTS,
         console_sessions::STATEMENTS,
         credentials::STATEMENTS,
@@ -74,11 +79,14 @@ pub fn all_statements() -> Vec<&'static Sql> {
         generators::STATEMENTS,
         idempotency_keys::STATEMENTS,
         log::STATEMENTS,
+        log::list::STATEMENTS,
         migrate::STATEMENTS,
         nudges::STATEMENTS,
         output::STATEMENTS,
         pending::STATEMENTS,
+        presence::STATEMENTS,
         queue_depth::STATEMENTS,
+        recent_endings::STATEMENTS,
         renewals::STATEMENTS,
         restores::STATEMENTS,
         retries::STATEMENTS,
@@ -88,6 +96,7 @@ pub fn all_statements() -> Vec<&'static Sql> {
         webhook_deliveries::STATEMENTS,
         webhooks::STATEMENTS,
         work_orders::STATEMENTS,
+        work_orders::list::STATEMENTS,
     ]
     .concat()
 }

@@ -10,7 +10,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{Acquire as _, Connection as _, PgPool};
 
 use super::db::Pools;
-use super::{DalError, Db, Dialect, Sql, Tx, params, statements};
+use super::{DalError, Db, Dialect, Sql, Tx, params, presence, statements};
 
 /// The channel. It is one per database, as PostgreSQL has it.
 const CHANNEL: &str = "brokkr_nudges";
@@ -63,7 +63,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects, and hears everything that is told from then on. `None` where there are no others.
+    /// Connects, and hears everything that is told from then on. The connection also tells that a broker serves the database
+    /// ([`presence`]). `None` where there are no others.
     ///
     /// # Errors
     /// [`DalError::Unavailable`] when there is no connection in time.
@@ -85,6 +86,7 @@ impl Channel {
             // Who reconnects has to know that something may have been missed.
             listener.eager_reconnect(false);
             listener.listen(CHANNEL).await?;
+            presence::announce_on(&mut listener, db).await?;
             Ok((pool, listener))
         };
         let (pool, listener) = opened

@@ -2,15 +2,16 @@
 
 use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::life::Ending;
-use brokkr_core::names::WorkType;
+use brokkr_core::names::{Label, WorkType};
 use brokkr_core::time::Timestamp;
 
 use super::log::{self, LogEntry};
+use super::terms::{self, terms};
 use super::{DalError, Kind, Rows, Sql, Tx, Value, params, statements};
 
 /// The endings that are looked for are the input.
 macro_rules! repeatable {
-    ($what:literal, $rest:literal) => {
+    ($dialect:ident, $what:literal, $rest:literal) => {
         concat!(
             "WITH input AS MATERIALIZED ({input})
              SELECT ",
@@ -18,29 +19,49 @@ macro_rules! repeatable {
             "  FROM work_order_log AS ended
               WHERE ended.completed_at >= $2
                 AND ended.completed_at < $3
-                AND ended.ending IN (SELECT input.ending FROM input)
-                AND (CAST($4 AS TEXT) IS NULL OR ended.work_type = $4)
-                AND (CAST($5 AS {uuid}) IS NULL OR ended.claimed_by = $5)
-                AND NOT EXISTS (SELECT 1 FROM work_orders AS again
-                                 WHERE again.retry_of IS NOT NULL AND again.retry_of = ended.id)
-                AND NOT EXISTS (SELECT 1 FROM work_order_log AS again
-                                 WHERE again.retry_of IS NOT NULL AND again.retry_of = ended.id) ",
+                AND ended.ending IN (SELECT input.ending FROM input) ",
+            terms!($dialect, "ended"),
+            not_repeated!(),
             $rest
         )
     };
 }
 
+macro_rules! not_repeated {
+    () => {
+        "AND NOT EXISTS (SELECT 1 FROM work_orders AS again
+                          WHERE again.retry_of IS NOT NULL AND again.retry_of = ended.id)
+         AND NOT EXISTS (SELECT 1 FROM work_order_log AS again
+                          WHERE again.retry_of IS NOT NULL AND again.retry_of = ended.id) "
+    };
+}
+
 statements! {
-    static COUNT = Sql::batch(
+    static COUNT = Sql::batch_per_dialect(
         "retries.count",
-        repeatable!("COUNT(*) AS orders", ""),
+        repeatable!(postgres, "COUNT(*) AS orders", ""),
+        &[repeatable!(sqlite, "COUNT(*) AS orders", "")],
         &[("ending", Kind::Text)],
     );
 
-    static FIND = Sql::batch(
+    static FIND = Sql::batch_per_dialect(
         "retries.find",
-        repeatable!("ended.*", "ORDER BY ended.completed_at, ended.id LIMIT $6"),
+        repeatable!(postgres, "ended.*", "ORDER BY ended.completed_at, ended.id LIMIT $9"),
+        &[repeatable!(sqlite, "ended.*", "ORDER BY ended.completed_at, ended.id LIMIT $9")],
         &[("ending", Kind::Text)],
+    );
+
+    static AMONG = Sql::batch(
+        "retries.among",
+        concat!(
+            "WITH input AS MATERIALIZED ({input})
+             SELECT ended.*
+               FROM work_order_log AS ended
+              WHERE ended.id IN (SELECT input.id FROM input) ",
+            not_repeated!(),
+            "ORDER BY ended.completed_at, ended.id"
+        ),
+        &[("id", Kind::Uuid)],
     );
 
     static OF = Sql::shared(
@@ -69,6 +90,12 @@ pub struct RetryFilter {
     pub work_type: Option<WorkType>,
     /// Only those that this agent held at their end.
     pub agent: Option<AgentId>,
+    /// Only those that were for this label.
+    pub label: Option<Label>,
+    /// Only those that this caller submitted.
+    pub submitted_by: Option<String>,
+    /// Only those with this text in their id, their metadata or what they said to run, in letters of any case.
+    pub text: Option<String>,
     /// Only those that ended at this time or later.
     pub ended_from: Timestamp,
     /// Only those that ended before this time.
@@ -82,13 +109,15 @@ impl RetryFilter {
             .iter()
             .map(|ending| params![ending.as_str()])
             .collect();
-        params![
-            endings,
-            self.ended_from,
-            self.ended_before,
+        let mut values = params![endings, self.ended_from, self.ended_before];
+        values.extend(terms::values(
             self.work_type.as_ref(),
-            self.agent
-        ]
+            self.agent,
+            self.label.as_ref(),
+            self.submitted_by.as_deref(),
+            self.text.as_deref(),
+        ));
+        values
     }
 }
 
@@ -117,6 +146,18 @@ pub async fn find(tx: &mut Tx, filter: &RetryFilter, limit: u32) -> Result<Vec<L
     let mut values = filter.values();
     values.push(limit.into());
     log::entries(&tx.fetch_all(&FIND, values).await?)
+}
+
+/// Those of the orders that ended and were not repeated, the earliest ending first.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn among(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<LogEntry>, DalError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values = params![Rows::of(ids.iter().copied())];
+    log::entries(&tx.fetch_all(&AMONG, values).await?)
 }
 
 /// At most `limit` orders that repeat this one, the oldest first.

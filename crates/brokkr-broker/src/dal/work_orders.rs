@@ -1,6 +1,7 @@
 //! The queue: orders that have not ended.
 
 mod json;
+pub(in crate::dal) mod list;
 mod new;
 mod row;
 
@@ -9,9 +10,9 @@ use brokkr_core::ids::{AgentId, WorkOrderId};
 use brokkr_core::names::WorkType;
 use brokkr_core::routing::Targeting;
 use brokkr_core::time::Timestamp;
-use uuid::Uuid;
 
 pub(in crate::dal) use self::json::{read_metadata, read_retry_on, read_targeting, write_targeting};
+pub use self::list::{ListFilter, horizon, list};
 pub use self::new::NewOrder;
 pub use self::row::{CancelRequest, Claim, LastError, OrderHead, QueueStatus, QueuedOrder};
 pub(in crate::dal) use self::row::{cancel_request, head_columns, last_error, order_columns};
@@ -30,23 +31,6 @@ macro_rules! get_for_update {
               WHERE work_orders.id IN (SELECT id FROM input)
               ORDER BY work_orders.id ",
             $lock
-        )
-    };
-}
-
-/// Newest first. The status is told twice so that both databases read the index that begins with it.
-macro_rules! list {
-    ($of_status:literal) => {
-        concat!(
-            "SELECT ",
-            order_columns!(),
-            "  FROM work_orders
-              WHERE work_orders.id < $1 ",
-            $of_status,
-            "   AND (CAST($3 AS TEXT) IS NULL OR work_orders.status = $3)
-                AND (CAST($4 AS TEXT) IS NULL OR work_orders.work_type = $4)
-              ORDER BY work_orders.id DESC
-              LIMIT $2"
         )
     };
 }
@@ -107,10 +91,6 @@ statements! {
         &[get_for_update!("")],
         &[("id", Kind::Uuid)],
     );
-
-    static LIST = Sql::shared("work_orders.list", list!(""));
-
-    static LIST_OF_STATUS = Sql::shared("work_orders.list_of_status", list!("AND work_orders.status = $3"));
 
     /// A wish to cancel stays as it was first made.
     static REQUEST_CANCEL = Sql::shared(
@@ -223,41 +203,6 @@ pub async fn get_for_update(tx: &mut Tx, ids: &[WorkOrderId]) -> Result<Vec<Orde
     heads(
         &tx.fetch_all(&GET_FOR_UPDATE, params![Rows::of(ids.iter().copied())])
             .await?,
-    )
-}
-
-/// Which orders of the queue to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListFilter {
-    /// Only those in this state.
-    pub status: Option<QueueStatus>,
-    /// Only those of this type.
-    pub work_type: Option<WorkType>,
-}
-
-/// A page of the queue, newest first: at most `limit` orders that are older than `before`.
-///
-/// # Errors
-/// [`DalError`] when the database fails.
-pub async fn list(
-    tx: &mut Tx,
-    filter: &ListFilter,
-    before: Option<WorkOrderId>,
-    limit: u32,
-) -> Result<Vec<QueuedOrder>, DalError> {
-    let statement = if filter.status.is_some() {
-        &LIST_OF_STATUS
-    } else {
-        &LIST
-    };
-    let before = before.map_or(Uuid::max(), WorkOrderId::as_uuid);
-    let status = filter.status.map(QueueStatus::as_str);
-    queued(
-        &tx.fetch_all(
-            statement,
-            params![before, limit, status, filter.work_type.as_ref()],
-        )
-        .await?,
     )
 }
 

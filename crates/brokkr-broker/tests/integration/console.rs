@@ -1,6 +1,12 @@
 //! Pages for people, without a browser: who gets in, who may act, and what each answer says of itself.
 
+mod agents;
+mod generators;
+mod log;
+mod many;
+mod overview;
 mod sessions;
+mod webhooks;
 
 use brokkr_api::{Cancel, CreatePak, PakRole, PakText};
 use brokkr_testkit::{Answer, Backend, TestBroker};
@@ -9,7 +15,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use rstest::rstest;
 
 const HOSTILE: &str = r#""><script>alert(1)</script>"#;
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 10] = [
     "/",
     "/paks",
     "/orders",
@@ -17,6 +23,9 @@ const PAGES: [&str; 7] = [
     "/submit",
     "/agents",
     "/audit",
+    "/generators",
+    "/log",
+    "/webhooks",
 ];
 
 /// A browser that follows no redirection by itself.
@@ -76,6 +85,49 @@ impl<'a> Visitor<'a> {
         let secret = self.secret().await;
         Answer::of(self.form(path, format!("form_secret={secret}&{more}"))).await
     }
+}
+
+/// What an administrator can do. Who may not is told so before anybody looks whether there is such a thing.
+fn acts(order: &str, agent: &str) -> Vec<(String, &'static str)> {
+    let webhook = format!("/webhooks/{agent}");
+    vec![
+        (format!("/orders/{order}/cancel"), "reason=no"),
+        (format!("/orders/{order}/retry"), ""),
+        (format!("/orders/{order}/targeting"), "labels=a"),
+        ("/orders/retries".to_owned(), "state=FAILED"),
+        ("/orders/cancellations".to_owned(), "before=9999999999999999"),
+        ("/submit".to_owned(), "yaml=a"),
+        ("/agents".to_owned(), "name=mine&cluster=mine"),
+        (format!("/agents/{agent}"), "act=rotate"),
+        (format!("/agents/{agent}"), "act=delete"),
+        ("/paks".to_owned(), "act=create&name=mine&role=admin"),
+        ("/generators".to_owned(), "name=mine"),
+        (format!("/generators/{agent}"), "act=rotate"),
+        (
+            "/webhooks".to_owned(),
+            "name=mine&url=https://a.example&event_types=*",
+        ),
+        (webhook.clone(), "act=rotate"),
+        (webhook.clone(), "act=replay&since=2000-01-01T00:00:00Z"),
+        (format!("{webhook}/deliveries/{order}"), ""),
+    ]
+}
+
+/// What a page shows that nobody can read again.
+fn shown_once(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let (_, after) = answer
+        .text
+        .split_once("<pre id=\"secret\" tabindex=\"0\">")
+        .unwrap();
+    let secret = after.split('<').next().unwrap();
+    // Templates escape a sign of base64.
+    secret.replace("&#43;", "+").replace("&#61;", "=")
+}
+
+/// A text as forms carry it.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 async fn viewer(broker: &TestBroker) -> (PakText, String) {
@@ -164,19 +216,26 @@ async fn a_viewer_reads_and_is_refused_what_acts(
     let visitor = Visitor::signed_in(&broker, &pak).await;
     assert_eq!(visitor.get(&format!("/orders/{order}")).await.status, 200);
 
-    let acts = [
-        (format!("/orders/{order}/cancel"), "reason=no"),
-        (format!("/orders/{order}/retry"), ""),
-        ("/orders/retries".to_owned(), ""),
-        ("/submit".to_owned(), "yaml=a"),
-        (format!("/agents/{}", agent.id), "act=rotate"),
-        ("/paks".to_owned(), "act=create&name=mine&role=admin"),
-    ];
-    for (path, form) in acts {
+    for (path, form) in acts(&order.to_string(), &agent.id.to_string()) {
         assert_eq!(visitor.act(&path, form).await.status, 403, "{path}");
     }
     let status = broker.admin().work_order(order).await.unwrap().status;
     assert_eq!(status.as_str(), "PENDING");
+}
+
+#[rstest]
+#[tokio::test]
+async fn nothing_acts_without_the_secret_of_its_session(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = broker.work_order().for_agent(&agent).create().await.id;
+    let admin = Visitor::signed_in(&broker, broker.admin_pak()).await;
+    for (path, form) in acts(&order.to_string(), &agent.id.to_string()) {
+        let answer = Answer::of(admin.form(&path, form.to_owned())).await;
+        assert_eq!(answer.status, 403, "{path}");
+    }
 }
 
 #[rstest]

@@ -1,10 +1,10 @@
 //! `brokkr migrate`.
 
 use anyhow::Context as _;
-use brokkr_broker::Broker;
 use brokkr_broker::app::restore::Restored;
 use brokkr_broker::dal::migrate::{self, Status};
 use brokkr_broker::dal::{Db, DbOptions};
+use brokkr_broker::{Broker, StartError};
 
 use crate::config::load::Flags;
 use crate::config::{ConfigArgs, show};
@@ -30,9 +30,13 @@ pub(crate) struct Args {
     status: bool,
 
     /// The database was restored from a backup: give later attempts numbers that no earlier one had, and take back all claims.
-    /// To be run before a broker starts
+    /// To be run before a broker starts; while one serves the database it is refused
     #[arg(long, conflicts_with = "status")]
     restored: bool,
+
+    /// With --restored: go on although a broker seems to serve the database
+    #[arg(long, requires = "restored")]
+    force: bool,
 
     #[command(flatten)]
     config: ConfigArgs,
@@ -43,6 +47,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         database_url,
         status,
         restored,
+        force,
         config,
     } = args;
     let config = config
@@ -60,22 +65,43 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
             Exit::Failed
         });
     }
-    migrate::run(&db).await?;
-    let applied: String = before
-        .pending
-        .iter()
-        .map(|(version, name)| format!("applied {version} {name}\n"))
-        .collect();
-    print(&if applied.is_empty() {
-        "the schema is up to date\n".to_owned()
+    let restored = if restored {
+        Some(restore(&db, force).await?)
     } else {
-        applied
-    })?;
-    if restored {
-        print(&after_restore(&Broker::restored(&db).await?))?;
+        migrate::run(&db).await?;
+        None
+    };
+    print(&applied(&before))?;
+    if let Some(restored) = &restored {
+        print(&after_restore(restored))?;
     }
     db.close().await;
     Ok(Exit::Succeeded)
+}
+
+async fn restore(db: &Db, force: bool) -> anyhow::Result<Restored> {
+    let restored = if force {
+        Broker::restored_beside_brokers(db).await
+    } else {
+        Broker::restored(db).await
+    };
+    match restored {
+        Err(error @ StartError::Served) => Err(anyhow::Error::new(error).context(
+            "nothing was changed, since restoring needs all brokers to be stopped (--force if you know that they are)",
+        )),
+        restored => Ok(restored?),
+    }
+}
+
+fn applied(before: &Status) -> String {
+    if before.pending.is_empty() {
+        return "the schema is up to date\n".to_owned();
+    }
+    before
+        .pending
+        .iter()
+        .map(|(version, name)| format!("applied {version} {name}\n"))
+        .collect()
 }
 
 fn after_restore(restored: &Restored) -> String {

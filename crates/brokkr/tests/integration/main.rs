@@ -9,6 +9,7 @@ mod dev;
 mod explain;
 mod journey;
 mod kubernetes;
+mod mounts;
 mod restore;
 mod scenarios;
 mod standard_webhooks;

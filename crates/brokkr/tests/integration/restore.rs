@@ -141,3 +141,71 @@ async fn a_backup_of_sqlite_is_restored_as_the_book_says() {
     let restore = format!("mv {file} {file}.old; rm -f {file}-wal {file}-shm; cp {copy} {file}");
     a_restored_backup(world, database, back_up, restore, restored).await;
 }
+
+/// Restoring is refused while a broker is there, and goes on when it is not, or when the caller knows better.
+async fn a_restoration_beside_a_broker(world: &World, database: &Database, broker: BrokerProcess) {
+    let args = ["migrate", "--restored", "--database-url", database.url()];
+    let refused = world.run(&args).await.with_code(1);
+    assert!(
+        refused.stderr.contains("a broker serves this database"),
+        "{refused:?}"
+    );
+    assert_eq!(refused.stdout, "", "nothing was done");
+    let forced = [args.as_slice(), &["--force"]].concat();
+    let done = world.run(&forced).await.with_code(0);
+    assert!(done.stdout.contains("0 claims were taken back"), "{done:?}");
+
+    broker.kill();
+    let done = world.run(&args).await.with_code(0);
+    assert!(done.stdout.contains("0 claims were taken back"), "{done:?}");
+}
+
+#[tokio::test]
+async fn restoring_postgresql_is_refused_while_a_broker_serves_it() {
+    let world = World::new();
+    let database = Database::postgres().await;
+    let broker = BrokerProcess::start(&world, &database).await;
+    until("the broker's lock", async || {
+        database.served().await.then_some(())
+    })
+    .await;
+    a_restoration_beside_a_broker(&world, &database, broker).await;
+}
+
+#[tokio::test]
+async fn restoring_sqlite_is_refused_while_a_broker_serves_it_or_what_was_there_before() {
+    let world = World::new();
+    let database = Database::sqlite(&world);
+    let broker = BrokerProcess::start(&world, &database).await;
+    let (file, copy) = (world.path("broker.db"), world.path("copy.db"));
+    let (file, copy) = (file.display(), copy.display());
+    sh(&format!("sqlite3 {file} \".backup '{copy}'\""));
+    sh(&format!(
+        "mv {file} {file}.old; rm -f {file}-wal {file}-shm; cp {copy} {file}"
+    ));
+    a_restoration_beside_a_broker(&world, &database, broker).await;
+}
+
+#[tokio::test]
+async fn a_broker_does_not_start_while_its_database_is_being_restored() {
+    let world = World::new();
+    let database = Database::sqlite(&world);
+    let locked =
+        std::fs::File::create(world.path("broker.db-brokers")).expect("the directory can be written");
+    locked.lock().expect("nobody else has it");
+    let args = [
+        "broker",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        database.url(),
+    ];
+    let refused = world.run(&args).await.with_code(1);
+    assert!(
+        refused.stderr.contains("the database is being restored"),
+        "{refused:?}"
+    );
+    drop(locked);
+    let broker = BrokerProcess::start(&world, &database).await;
+    broker.stop().await.with_code(0);
+}

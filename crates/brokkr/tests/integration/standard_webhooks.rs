@@ -187,11 +187,8 @@ async fn killed(world: World, database: Database) {
     until("an attempt in vain", async || {
         let args = ["webhook", "deliveries", "bot", "-o", "json"];
         let told = broker.run(&world, &args).await.with_code(0).json();
-        let tried = told.as_array().into_iter().flatten();
-        tried
-            .filter(|told| told["attempts"].as_i64() > Some(0))
-            .last()
-            .cloned()
+        let mut tried = told.as_array().into_iter().flatten();
+        tried.find(|told| told["attempts"].as_i64() > Some(0)).cloned()
     })
     .await;
     broker.kill();

@@ -9,15 +9,16 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use brokkr_api::{Cancel, ListWorkOrders, Problem as ProblemBody, WorkOrder, WorkOrderLog, WorkOrderStatus};
-use brokkr_core::ids::WorkOrderId;
-use brokkr_core::names::WorkType;
+use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::names::{Label, WorkType};
+use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) use self::submission::class;
-pub(crate) use self::submission::submission;
 use self::submission::unknown_agent;
-pub(super) use self::submit::batch_size;
+pub(crate) use self::submission::{submission, targeting};
+pub(super) use self::submit::{Rendered, batch_size, idempotency, rendered};
 pub(super) use self::views::json;
 use super::extract::{Admin, Json, Path, Query, Reader};
 use super::paging::{Page, PageRequest};
@@ -30,6 +31,8 @@ use crate::app::work_orders::{
 
 /// The longest reason that somebody may give, in characters.
 const REASON_CHARACTERS_MAX: usize = 1_024;
+/// The longest text that is looked for.
+const SOUGHT_CHARACTERS_MAX: usize = 200;
 
 pub(super) fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -41,11 +44,12 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(targeting::get_targeting, targeting::set_targeting))
 }
 
-/// Lists the work orders of the queue, newest first. Those that have ended are in the work-order log.
+/// Lists the work orders of the queue, newest first. Those that have ended are in the work-order log. A page may have fewer than
+/// `limit`, or none, and still a next one: no request looks at more than 10,000.
 #[utoipa::path(get, path = brokkr_api::paths::WORK_ORDERS, tag = "work orders", operation_id = "list_work_orders", params(ListWorkOrders),
     responses(
         (status = 200, body = Vec<WorkOrder>, headers(("Link" = String, description = "`rel=\"next\"`, when there is more"))),
-        (status = 400, body = ProblemBody, description = "`invalid_limit`, `invalid_cursor`"),
+        (status = 400, body = ProblemBody, description = "`invalid_query`, `invalid_label`, `invalid_limit`, `invalid_cursor`"),
         (status = 403, body = ProblemBody, description = "`admin_required`"),
     ))]
 async fn list(
@@ -63,12 +67,35 @@ async fn list(
         // What has ended is not in the queue.
         Some(None) => return Ok(page.answer(Vec::<QueuedOrder>::new(), QueuedOrder::id)),
     };
-    let filter = ListFilter { status, work_type };
-    let orders = app
-        .list_work_orders(&filter, page.after, page.fetch())
+    let filter = ListFilter {
+        status,
+        work_type,
+        agent: query.agent_id.map(AgentId::new),
+        label: query.label.map(label).transpose()?,
+        submitted_by: sought("submitted_by", query.submitted_by)?,
+        text: sought("text", query.text)?,
+        until: None,
+    };
+    let found = app
+        .find_work_orders(filter, page.after, page.fetch())
         .await
         .map_err(|error| Problem::storage(&error))?;
-    Ok(page.answer(orders, QueuedOrder::id))
+    Ok(page.answer_until(found.rows, found.looked_until, QueuedOrder::id))
+}
+
+/// A label that is asked for.
+pub(super) fn label(text: String) -> Result<Label, Problem> {
+    Label::parse(text).map_err(|error| Problem::invalid_name(Code::InvalidLabel, &error))
+}
+
+/// A text that is looked for.
+pub(super) fn sought(field: &'static str, text: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    if (1..=SOUGHT_CHARACTERS_MAX).contains(&text.chars().count()) && !text.contains('\0') {
+        return Ok(Some(text));
+    }
+    let rule = format!("{field} must have 1 to {SOUGHT_CHARACTERS_MAX} characters and no NUL.");
+    Err(Problem::new(Code::InvalidQuery, rule).with_details(json!({"field": field})))
 }
 
 /// A type that is asked for.
@@ -76,7 +103,7 @@ pub(super) fn work_type(text: String) -> Result<WorkType, Problem> {
     WorkType::parse(text).map_err(|error| Problem::invalid_name(Code::InvalidQuery, &error))
 }
 
-const fn queue_status(status: WorkOrderStatus) -> Option<QueueStatus> {
+pub(super) const fn queue_status(status: WorkOrderStatus) -> Option<QueueStatus> {
     match status {
         WorkOrderStatus::Pending => Some(QueueStatus::Pending),
         WorkOrderStatus::Claimed => Some(QueueStatus::Claimed),

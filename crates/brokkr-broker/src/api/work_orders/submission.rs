@@ -17,6 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::api::problem::{Code, Problem, sentence};
+use crate::app::idempotency::IdempotencyError;
 use crate::app::work_orders::{CreateError, StartBy, Submission};
 use crate::config::Limits;
 
@@ -57,7 +58,7 @@ pub(crate) fn submission(request: CreateWorkOrder, limits: &Limits) -> Result<Su
 }
 
 /// Whom an order is to be for. `more` are agents that an older client names beside the targeting.
-pub(super) fn targeting(
+pub(crate) fn targeting(
     request: TargetingRequest,
     more: Option<Vec<Uuid>>,
     limits: &Limits,
@@ -169,20 +170,26 @@ pub(in crate::api) const fn class(class: WireClass) -> FailureClass {
 
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
-        use crate::app::idempotency::IdempotencyError;
         match error {
             CreateError::Yaml(error) => Self::yaml(&error),
             CreateError::UnknownAgent(agent) => unknown_agent(agent, &error),
             CreateError::Metadata(_) | CreateError::NeverStarts(_) => {
                 Self::new(Code::InvalidWorkOrder, sentence(&error))
             }
-            CreateError::Idempotency(IdempotencyError::Reused) => Self::new(
+            CreateError::Idempotency(error) => error.into(),
+            CreateError::Storage(error) => Self::storage(&error),
+        }
+    }
+}
+
+impl From<IdempotencyError> for Problem {
+    fn from(error: IdempotencyError) -> Self {
+        match error {
+            IdempotencyError::Reused => Self::new(
                 Code::IdempotencyKeyReused,
                 "This Idempotency-Key was used for another request.",
             ),
-            CreateError::Idempotency(IdempotencyError::Storage(error)) | CreateError::Storage(error) => {
-                Self::storage(&error)
-            }
+            IdempotencyError::Storage(error) => Self::storage(&error),
         }
     }
 }

@@ -21,7 +21,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// An answer that was rendered when the request was done, which may have been earlier.
-pub(super) struct Rendered(Answer);
+pub(in crate::api) struct Rendered(pub(in crate::api) Answer);
 
 impl IntoResponse for Rendered {
     fn into_response(self) -> Response {
@@ -37,7 +37,7 @@ impl IntoResponse for Rendered {
     }
 }
 
-fn rendered(status: StatusCode, body: &impl Serialize) -> Answer {
+pub(in crate::api) fn rendered(status: StatusCode, body: &impl Serialize) -> Answer {
     // Views are maps of plain values, which always serialise.
     let body = serde_json::to_string(body).unwrap_or_default();
     Answer {
@@ -48,7 +48,7 @@ fn rendered(status: StatusCode, body: &impl Serialize) -> Answer {
 }
 
 /// What makes a repetition of this request the same request, if its sender wants to be able to repeat it.
-fn idempotency(
+pub(in crate::api) fn idempotency(
     headers: &HeaderMap,
     operation: &str,
     body: &impl Serialize,

@@ -149,6 +149,12 @@ pub enum WebhookError {
 }
 
 impl App {
+    /// Whether there is a key by which secrets of webhooks are encrypted. Without it there can be no new webhook.
+    #[must_use]
+    pub fn has_webhooks_key(&self) -> bool {
+        self.telling.sealer.is_some()
+    }
+
     /// Creates a webhook that is told of what happens from now on, and answers it with its secret.
     ///
     /// # Errors

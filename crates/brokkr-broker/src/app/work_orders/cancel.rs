@@ -64,7 +64,8 @@ impl App {
                 let details = json!({"attempt": life.attempt.number(), "reason": reason});
                 self.record(&mut tx, caller, now, "work_order.cancel", id, details)
                     .await?;
-                self.tell_cancel_requested(&mut tx, caller, &order, now).await?;
+                self.tell_cancel_requested(&mut tx, caller, std::slice::from_ref(&order), now)
+                    .await?;
             }
             tx.commit().await?;
             return Ok(Cancelled::Requested(Box::new(order)));

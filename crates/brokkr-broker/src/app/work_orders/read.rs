@@ -16,6 +16,25 @@ pub enum WorkOrder {
     Ended(Box<LogEntry>),
 }
 
+/// No request looks at more orders than that, however few of them are wanted.
+pub const SIFTED_MAX: u32 = 10_000;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T, P> {
+    /// The orders.
+    pub rows: Vec<T>,
+    /// No order after this one was looked at, although there was room for more.
+    pub looked_until: Option<P>,
+}
+
+impl<T, P> Found<T, P> {
+    pub(in crate::app) fn new(rows: Vec<T>, until: Option<P>, limit: u32) -> Self {
+        let looked_until = until.filter(|_| rows.len() < limit as usize);
+        Self { rows, looked_until }
+    }
+}
+
 /// Why an order cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -35,6 +54,26 @@ impl App {
     pub async fn work_order(&self, id: WorkOrderId) -> Result<WorkOrder, ReadError> {
         let mut tx = self.db.read().await?;
         find(&mut tx, id).await?.ok_or(ReadError::Absent)
+    }
+
+    /// Looks for at most `limit` orders of the queue, newest first, that are older than `before`. No more than [`SIFTED_MAX`] are looked at.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn find_work_orders(
+        &self,
+        filter: ListFilter,
+        before: Option<WorkOrderId>,
+        limit: u32,
+    ) -> Result<Found<QueuedOrder, WorkOrderId>, DalError> {
+        let mut tx = self.db.read().await?;
+        let until = match filter.sifts() {
+            true => work_orders::horizon(&mut tx, &filter, before, SIFTED_MAX).await?,
+            false => None,
+        };
+        let filter = ListFilter { until, ..filter };
+        let rows = work_orders::list(&mut tx, &filter, before, limit).await?;
+        Ok(Found::new(rows, until, limit))
     }
 
     /// At most `limit` orders of the queue, newest first, that are older than `before`.

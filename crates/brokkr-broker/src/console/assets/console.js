@@ -2,7 +2,10 @@
 // page from the broker, which has escaped it.
 'use strict';
 
-const LOOK_MS = 2000;
+// No page looks at itself more often than that, however much changes.
+const LOOK_MS = 1000;
+// Times pass without any change, and changes may go unheard.
+const SLOW_LOOK_MS = 15000;
 const LINES_MAX = 2000;
 
 /** Fetches the page again and exchanges the parts that are marked as live and have changed. */
@@ -15,12 +18,11 @@ async function look() {
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
     for (const part of document.querySelectorAll('[data-live]')) {
       const other = fresh.getElementById(part.id);
-      const busy = part.contains(document.activeElement) && document.activeElement.matches('input, select, textarea');
-      if (other && !busy && other.innerHTML !== part.dataset.was) {
-        part.dataset.was = other.innerHTML;
-        const focus = focusOf(part);
+      if (other && !isWrittenIn(part) && other.innerHTML !== was.get(part)) {
+        was.set(part, other.innerHTML);
+        const put = keep(part);
         part.replaceChildren(...document.importNode(other, true).childNodes);
-        focus();
+        put();
       }
     }
     said.textContent = '';
@@ -29,23 +31,73 @@ async function look() {
   }
 }
 
-/** Remembers which link of a part has the focus. */
-function focusOf(part) {
+/** What the broker last said of each live part. */
+const was = new Map();
+
+function isWrittenIn(part) {
   const active = document.activeElement;
-  if (!part.contains(active)) return () => {};
-  const [name, href] = [active.localName, active.getAttribute('href')];
+  return part.contains(active) && active.matches('input:not([type=checkbox]), select, textarea');
+}
+
+/** Remembers what people have done to a part: where the focus is, what is ticked, written and unfolded. */
+function keep(part) {
+  const all = (selector) => [...part.querySelectorAll(selector)];
+  const active = part.contains(document.activeElement) ? document.activeElement : null;
+  const nameOf = (element) => [element.localName, element.getAttribute('href'), element.getAttribute('value')].join(' ');
+  const focused = active && nameOf(active);
+  const ticked = new Set(all('input[type=checkbox]:checked').map((box) => box.value));
+  const fields = 'input[id]:not([type=checkbox], [type=hidden]), textarea[id]';
+  const written = new Map(all(fields).filter((field) => field.value !== field.defaultValue).map((field) => [field.id, field.value]));
+  const texts = () => all('details').map((details, index) => `${index} ${details.querySelector('summary').textContent}`);
+  const unfolded = new Set(texts().filter((_, index) => all('details')[index].open));
   return () => {
-    const same = [...part.querySelectorAll(name)].find((element) => element.getAttribute('href') === href);
+    all('input[type=checkbox]').forEach((box) => { box.checked = ticked.has(box.value); });
+    all(fields).forEach((field) => { if (written.has(field.id)) field.value = written.get(field.id); });
+    texts().forEach((text, index) => { all('details')[index].open = unfolded.has(text); });
+    const same = focused && all(active.localName).find((element) => nameOf(element) === focused);
     if (same) same.focus({ preventScroll: true });
   };
 }
 
-async function keepLooking() {
-  if (!document.querySelector('[data-live]')) return;
-  for (;;) {
-    await new Promise((go) => setTimeout(go, LOOK_MS));
-    if (document.visibilityState === 'visible') await look();
-  }
+const isSeen = () => document.visibilityState === 'visible';
+let lookedAt = 0;
+let lookComes = false;
+let looking = Promise.resolve();
+
+/** Looks at once, or as soon as it may again. What changes during a look is seen by another one after it. */
+function lookSoon() {
+  if (lookComes) return;
+  lookComes = true;
+  setTimeout(async () => {
+    await looking;
+    lookComes = false;
+    lookedAt = Date.now();
+    if (isSeen()) looking = look();
+  }, Math.max(0, lookedAt + LOOK_MS - Date.now()));
+}
+
+/** Looks whenever the broker says that something has changed, and seldom if it says nothing. Pages that nobody sees hold no connection. */
+function keepLooking() {
+  const parts = document.querySelectorAll('[data-live]');
+  if (!parts.length) return;
+  parts.forEach((part) => was.set(part, part.innerHTML));
+  const path = document.getElementById('main').dataset.changes;
+  let changes = null;
+  const hear = () => {
+    if (changes || !isSeen()) return;
+    changes = new EventSource(path);
+    // Something may have changed before.
+    changes.addEventListener('listening', lookSoon);
+    changes.addEventListener('changed', lookSoon);
+    changes.addEventListener('error', () => {
+      if (changes && changes.readyState === EventSource.CLOSED) { changes = null; lookSoon(); }
+    });
+  };
+  document.addEventListener('visibilitychange', () => {
+    if (isSeen()) { hear(); lookSoon(); } else if (changes) { changes.close(); changes = null; }
+  });
+  setInterval(() => { hear(); lookSoon(); }, SLOW_LOOK_MS);
+  hear();
 }
 
 /** The output of an order: the last lines of it, in the terminal's colours. */
@@ -63,6 +115,7 @@ class Output {
   }
 
   clear() {
+    this.waiting = [];
     this.lines = 0;
     this.dropped = 0;
     this.style = new Set();
@@ -144,10 +197,19 @@ function followOutput() {
   const element = document.getElementById('output');
   if (!element || !element.dataset.follow) return;
   const output = new Output(element);
-  const events = new EventSource(element.dataset.follow);
-  events.addEventListener('open', () => output.clear());
-  events.addEventListener('output', (event) => output.add(JSON.parse(event.data).text));
-  events.addEventListener('ended', () => { events.close(); look(); });
+  let events = null;
+  let over = false;
+  // A browser has few connections for a broker: a page that nobody sees needs none, and begins again when it is seen.
+  const hear = () => {
+    if (!isSeen() && events) { events.close(); events = null; }
+    if (!isSeen() || events || over) return;
+    events = new EventSource(element.dataset.follow);
+    events.addEventListener('open', () => output.clear());
+    events.addEventListener('output', (event) => output.add(JSON.parse(event.data).text));
+    events.addEventListener('ended', () => { over = true; events.close(); lookSoon(); });
+  };
+  document.addEventListener('visibilitychange', hear);
+  hear();
 }
 
 function theme() {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use brokkr_api::{Ending, FailureClass, RetriesAnswer, RetriesRequest, Time, WorkOrder, WorkOrderStatus};
 use brokkr_broker::dal::audit;
 use brokkr_core::time::Timestamp;
-use brokkr_testkit::{Backend, TestAgent, TestBroker};
+use brokkr_testkit::{Answer, Backend, TestAgent, TestBroker};
+use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
 
@@ -242,4 +243,61 @@ async fn who_repeated_how_many_is_in_the_audit(
     assert!(retried[0].actor.starts_with("admin:"));
     let details: serde_json::Value = serde_json::from_str(&retried[0].details).unwrap();
     assert_eq!(details, json!({"matching": 1, "retried": 1, "refused": 0}));
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_repeated_is_chosen_by_label_caller_and_text(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    for (label, yaml) in [("gpu", "name: one"), ("other", "name: Two")] {
+        let order = broker.work_order().for_agent(&agent).label(label).yaml(yaml);
+        let claim = agent.claim(&order.create().await).await.unwrap();
+        agent.fail(&claim, FailureClass::Work).await.unwrap();
+    }
+    broker.advance(Duration::from_secs(1)).await;
+    let counted =
+        async |request: serde_json::Value| count(&broker, serde_json::from_value(request).unwrap()).await;
+    for (request, expected) in [
+        (json!({}), 2),
+        (json!({"label": "gpu"}), 1),
+        (json!({"label": "gp"}), 0),
+        (json!({"text": "name: two"}), 1),
+        (json!({"label": "gpu", "text": "two"}), 0),
+        (json!({"submitted_by": "admin:nobody"}), 0),
+    ] {
+        assert_eq!(counted(request.clone()).await, expected, "{request}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_same_request_with_a_key_repeats_once_and_answers_the_same(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    for _ in 0..3 {
+        failed(&broker, &agent, "command").await;
+    }
+    let send = async |body: serde_json::Value| {
+        let request = broker
+            .http(Method::POST, PATH)
+            .bearer_auth(broker.admin_pak().expose());
+        Answer::of(request.header("Idempotency-Key", "one").json(&body)).await
+    };
+    let first = send(json!({"limit": 2})).await;
+    let again = send(json!({"limit": 2})).await;
+    let other = send(json!({"limit": 3})).await;
+
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, ""));
+    assert_eq!(
+        (again.status, again.header("idempotency-replayed")),
+        (200, "true")
+    );
+    assert_eq!(first.text, again.text);
+    assert_eq!(refusal(&other), refused(409, "idempotency_key_reused"));
+    assert_eq!(count(&broker, RetriesRequest::default()).await, 1);
 }

@@ -32,7 +32,8 @@ impl Live {
         Live(answer)
     }
 
-    async fn until(&mut self, word: &str) {
+    /// Reads until the word is there, and answers how often it is.
+    async fn until(&mut self, word: &str) -> usize {
         let mut text = String::new();
         while !text.contains(word) {
             let more = tokio::time::timeout(STREAM_ENDS_WITHIN, self.0.chunk()).await;
@@ -42,6 +43,7 @@ impl Live {
                 .expect("the stream goes on");
             text.push_str(&String::from_utf8_lossy(&more));
         }
+        text.matches(word).count()
     }
 
     async fn end(mut self) {
@@ -102,6 +104,45 @@ async fn live_output_ends_with_its_session_and_with_no_other_one(
     for (visitor, path) in [(&revoked, &path), (&leaves, &path), (&stays, &path)] {
         assert_eq!(visitor.get(path).await.status, 303, "a stream is opened again");
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_page_hears_of_changes_at_any_replica_as_long_as_its_session_lasts(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let replica = broker.replica().await;
+    let first = broker.work_order().label("gpu").create().await;
+    let second = broker.work_order().label("gpu").create().await;
+    let admin = Visitor::signed_in(&broker, broker.admin_pak()).await;
+    let of_first = format!("/console/live/changes?order={}", first.id);
+    let (mut all, mut one) = (
+        Live::of(&admin, "/console/live/changes").await,
+        Live::of(&admin, &of_first).await,
+    );
+    all.until("event: listening").await;
+    one.until("event: listening").await;
+
+    replica
+        .admin()
+        .cancel_work_order(second.id, &Default::default())
+        .await
+        .unwrap();
+    all.until("event: changed").await;
+    replica
+        .admin()
+        .cancel_work_order(first.id, &Default::default())
+        .await
+        .unwrap();
+    all.until("event: changed").await;
+    assert_eq!(one.until("event: changed").await, 1, "it hears of another order");
+
+    assert_eq!(admin.get("/console/live/changes?order=nothing").await.status, 404);
+    assert_eq!(admin.act("/sign-out", "").await.status, 303);
+    all.end().await;
+    one.end().await;
+    assert_eq!(admin.get("/console/live/changes").await.status, 303);
 }
 
 #[rstest]

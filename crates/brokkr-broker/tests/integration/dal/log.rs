@@ -5,7 +5,7 @@ use brokkr_broker::dal::log::{self, LogEntry, LogFilter, LogPosition};
 use brokkr_broker::dal::output::{self, NewChunk};
 use brokkr_broker::dal::work_orders::NewOrder;
 use brokkr_core::attempt::Attempt;
-use brokkr_core::life::{AttemptEnding, Event};
+use brokkr_core::life::{AttemptEnding, Ending, Event};
 use brokkr_core::retry::FailureClass;
 use brokkr_core::time::Timestamp;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
@@ -89,6 +89,49 @@ async fn the_log_is_listed_latest_ending_first_page_by_page(#[values(Postgres, S
 
 #[rstest]
 #[tokio::test]
+async fn what_is_sought_is_sought_among_a_bounded_number_of_entries(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let queue = ended(backend).await;
+    let horizon = async |filter: LogFilter, entries| {
+        let found = queue.read(async |tx| log::horizon(tx, &filter, None, entries).await.unwrap());
+        found.await
+    };
+    let all = LogFilter::default;
+    let last_of = |entries: &[LogEntry]| {
+        entries.last().map(|last| LogPosition {
+            completed_at: last.completed_at,
+            id: last.id,
+        })
+    };
+    for filter in [
+        all(),
+        LogFilter {
+            success: Some(true),
+            ..all()
+        },
+        LogFilter {
+            agent: Some(agent()),
+            ..all()
+        },
+        LogFilter {
+            work_type: Some(work_type("command")),
+            ..all()
+        },
+    ] {
+        let two = list(&queue, &filter, None, 2).await;
+        assert_eq!(horizon(filter.clone(), 2).await, last_of(&two), "{filter:?}");
+        assert_eq!(horizon(filter.clone(), 9).await, None, "{filter:?}");
+        let until = LogFilter {
+            until: last_of(&two),
+            ..filter
+        };
+        assert_eq!(list(&queue, &until, None, 9).await, two);
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)] backend: Backend) {
     let queue = ended(backend).await;
     let listed = async |filter| found(&list(&queue, &filter, None, 9).await);
@@ -126,10 +169,30 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
         .await,
         [4]
     );
+    for (ending, ids) in [
+        (Ending::Succeeded, vec![3, 2, 1]),
+        (Ending::Failed, vec![4]),
+        (Ending::Cancelled, vec![5]),
+        (Ending::Lost, vec![]),
+    ] {
+        let filter = LogFilter {
+            ending: Some(ending),
+            ..all()
+        };
+        assert_eq!(listed(filter).await, ids, "{ending}");
+    }
+    for (from, ids) in [(20, vec![4, 5, 3, 2, 1]), (21, vec![4]), (31, vec![])] {
+        let filter = LogFilter {
+            ended_from: Some(at(from)),
+            ..all()
+        };
+        assert_eq!(listed(filter).await, ids, "from {from}");
+    }
     let both = LogFilter {
         success: Some(true),
         agent: Some(agent()),
         work_type: Some(work_type("command")),
+        ..all()
     };
     assert_eq!(listed(both).await, [3, 2, 1]);
     let neither = LogFilter {

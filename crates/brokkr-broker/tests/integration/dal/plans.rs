@@ -4,6 +4,7 @@ mod backlog;
 mod explain;
 
 use brokkr_api::BatchCreate;
+use brokkr_broker::dal::work_orders::{self, ListFilter};
 use brokkr_broker::dal::{Db, Sql, Value};
 use brokkr_core::ids::WorkOrderId;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
@@ -164,6 +165,70 @@ async fn what_is_sent_for_every_order_and_every_second_finds_its_rows_by_index(
         for (name, values) in others(&format!("\"{held}\"")) {
             let plan = explain(&mut tx, db.dialect(), name, values).await;
             plan.reads_at_most(rows_of(name), &format!("{name}, analyzed: {analyzed}"));
+        }
+    }
+}
+
+/// How many orders a search looks at here.
+const SIFTED: u32 = 5_000;
+
+/// The first page of a search that finds nothing: the state, the label and the text, and down to which order it looks.
+fn sought(status: Option<&str>, label: Option<&str>, sought: Option<&str>, until: Uuid) -> Vec<Value> {
+    let maybe = |word: Option<&str>| Value::Text(word.map(str::to_owned));
+    vec![
+        Value::Uuid(Some(Uuid::max())),
+        i64::from(N).into(),
+        maybe(status),
+        maybe(None),
+        Value::Uuid(None),
+        maybe(label),
+        maybe(None),
+        maybe(sought),
+        Value::Uuid(Some(until)),
+    ]
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_search_that_finds_nothing_looks_at_no_more_orders_than_it_may(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let db = backlog(backend, WIDE).await;
+    let begin = || Value::Uuid(Some(Uuid::max()));
+    for analyzed in [false, true] {
+        if analyzed {
+            run(&db, &ANALYZE, vec![]).await;
+        }
+        let mut tx = db.begin().await.unwrap();
+        let horizon = work_orders::horizon(&mut tx, &ListFilter::default(), None, SIFTED).await;
+        let until = horizon.unwrap().expect("there are more").as_uuid();
+        for (name, values) in [
+            ("work_orders.sift", sought(None, Some("gpu"), None, until)),
+            ("work_orders.sift", sought(None, None, Some("%nothing%"), until)),
+            (
+                "work_orders.sift_of_status",
+                sought(Some("PENDING"), Some("gpu"), None, until),
+            ),
+            ("work_orders.horizon", vec![begin(), i64::from(SIFTED - 1).into()]),
+            (
+                "work_orders.horizon_of_status",
+                vec![begin(), i64::from(SIFTED - 1).into(), text("PENDING")],
+            ),
+        ] {
+            let plan = explain(&mut tx, db.dialect(), name, values).await;
+            let what = format!("{name}, analyzed: {analyzed}");
+            // By index, and by row.
+            plan.reads_at_most(2 * SIFTED + N, &what);
+            plan.sorts_nothing_on_sqlite(&what);
+        }
+        for (name, status) in [
+            ("work_orders.list", None),
+            ("work_orders.list_of_status", Some("PENDING")),
+        ] {
+            let mut values = sought(status, None, None, until);
+            values.pop();
+            let plan = explain(&mut tx, db.dialect(), name, values).await;
+            plan.reads_at_most(2 * N, &format!("{name}, analyzed: {analyzed}"));
         }
     }
 }

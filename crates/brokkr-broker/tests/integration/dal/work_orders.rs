@@ -128,6 +128,7 @@ async fn the_queue_is_listed_by_status_and_by_work_type(#[values(Postgres, Sqlit
         let filter = ListFilter {
             status,
             work_type: of_type.map(work_type),
+            ..ListFilter::default()
         };
         queue.list(&filter, None, 9).await
     };
@@ -138,6 +139,42 @@ async fn the_queue_is_listed_by_status_and_by_work_type(#[values(Postgres, Sqlit
     assert_eq!(listed(Some(QueueStatus::RetryPending), None).await, [0; 0]);
     assert_eq!(listed(None, Some("build")).await, [2]);
     assert_eq!(listed(Some(QueueStatus::Pending), Some("command")).await, [1]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_sought_is_sought_among_a_bounded_number_of_orders(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let queue = Queue::start(backend).await;
+    queue.add((1..=4).map(order)).await;
+    queue.add([run_at(100, 5)]).await;
+    let horizon = async |status, before: Option<u64>, orders| {
+        let filter = ListFilter {
+            status,
+            ..ListFilter::default()
+        };
+        queue
+            .read(async |tx| {
+                work_orders::horizon(tx, &filter, before.map(id), orders)
+                    .await
+                    .unwrap()
+            })
+            .await
+    };
+    assert_eq!(horizon(None, None, 2).await, Some(id(4)));
+    assert_eq!(horizon(None, Some(4), 2).await, Some(id(2)));
+    assert_eq!(horizon(None, Some(4), 3).await, Some(id(1)));
+    assert_eq!(horizon(None, Some(4), 4).await, None);
+    assert_eq!(horizon(Some(QueueStatus::Scheduled), None, 1).await, Some(id(5)));
+    assert_eq!(horizon(Some(QueueStatus::Pending), None, 4).await, Some(id(1)));
+
+    let until = ListFilter {
+        until: Some(id(3)),
+        work_type: Some(order(1).work_type),
+        ..ListFilter::default()
+    };
+    assert_eq!(queue.list(&until, None, 9).await, [5, 4, 3]);
 }
 
 #[rstest]

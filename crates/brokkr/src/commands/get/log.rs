@@ -79,7 +79,7 @@ pub(super) async fn run(args: LogArgs) -> anyhow::Result<()> {
         success,
         agent_id,
         limit: page(limit),
-        cursor: None,
+        ..ListLog::default()
     };
     let found = paged(limit, None, async |cursor| {
         client

@@ -74,7 +74,7 @@ pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
         status,
         work_type: work_type.clone(),
         limit: page(limit),
-        cursor: None,
+        ..ListWorkOrders::default()
     };
     let mut found = paged(limit, query.cursor.clone(), async |cursor| {
         client

@@ -18,6 +18,10 @@ async fn no_page_has_a_serious_finding() {
         browser.open(&scene.setting.url(&path)).await;
         findings.extend(look(&browser, axe, page).await);
     }
+    scene.look_at_cancelling_many(&browser).await;
+    findings.extend(look(&browser, axe, "cancel-many").await);
+    scene.look_at_sending_elsewhere(&browser).await;
+    findings.extend(look(&browser, axe, "send-elsewhere").await);
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use brokkr_client::Client;
 use brokkr_client::api::{
-    Cancel, CreateAgent, CreateGenerator, CreatePak, CreateWorkOrder, PakRole, TargetingRequest,
+    Cancel, CreateAgent, CreateGenerator, CreatePak, CreateWebhook, CreateWorkOrder, PakRole,
+    TargetingRequest,
 };
 
 use super::Setting;
+use super::receiver::Receiver;
+use crate::world::until;
 
 /// Ends whatever it may stand in, and then tries everything. No white space, so that it may be a label.
 const HOSTILE: &str = r#"</p></script><script>alert(1)</script><img/id=evil/src=x/onerror=alert(2)>"#;
@@ -59,7 +63,8 @@ async fn fill(setting: &Setting) -> Vec<String> {
         name: HOSTILE.to_owned(),
         description: Some(HOSTILE.to_owned()),
     };
-    client.create_generator(&generator).await.expect("it is created");
+    let generator = client.create_generator(&generator).await.expect("it is created");
+    let webhook = fill_webhook(&client).await;
     let pak = CreatePak {
         name: HOSTILE.to_owned(),
         role: PakRole::Viewer,
@@ -80,12 +85,43 @@ async fn fill(setting: &Setting) -> Vec<String> {
         "/paks",
         "/audit",
         "/submit",
+        "/generators",
+        "/webhooks",
+        "/log",
     ]
     .map(str::to_owned)
     .to_vec();
     pages.extend([waiting.to_string(), cancelled.to_string(), printed].map(|id| format!("/orders/{id}")));
     pages.push(format!("/agents/{agent}"));
+    pages.push(format!("/generators/{}", generator.generator.id));
+    pages.extend(webhook);
     pages
+}
+
+/// A webhook with the texts in all that it is and in what its receiver says, and its pages.
+async fn fill_webhook(client: &Client) -> [String; 2] {
+    let receiver = Receiver::start(HOSTILE).await;
+    receiver.answers(400);
+    let webhook = CreateWebhook {
+        name: HOSTILE.to_owned(),
+        url: format!("{}?{HOSTILE}", receiver.url),
+        event_types: vec!["*".to_owned()],
+        labels: vec![HOSTILE_SHORT.to_owned()],
+        ..CreateWebhook::default()
+    };
+    let webhook = client
+        .create_webhook(&webhook)
+        .await
+        .expect("it is taken")
+        .webhook
+        .id;
+    let test = client.test_webhook(webhook).await.expect("it is taken").id;
+    until("the answer of the receiver", async || {
+        client.webhook_delivery(webhook, test).await.ok()?.last_error
+    })
+    .await;
+    let page = format!("/webhooks/{webhook}");
+    [format!("{page}/deliveries/{test}"), page]
 }
 
 #[tokio::test]
@@ -114,9 +150,19 @@ async fn what_a_search_asks_for_is_shown_as_text() {
     let setting = Setting::new().await;
     let browser = setting.administrator().await;
     let sought = "%22%3E%3Cimg%20id=evil%20src=x%20onerror=alert(4)%3E";
-    for page in ["/orders", "/sign-in", "/audit", "/agents"] {
-        let query = ["text", "label", "type", "state", "next", "agent", "subject"]
-            .map(|name| format!("{name}={sought}"));
+    for page in [
+        "/orders",
+        "/sign-in",
+        "/audit",
+        "/agents",
+        "/generators",
+        "/log",
+        "/webhooks",
+    ] {
+        let query = [
+            "text", "label", "type", "state", "ending", "since", "until", "next", "agent", "subject", "after",
+        ]
+        .map(|name| format!("{name}={sought}"));
         browser
             .open(&setting.url(&format!("{page}?{}", query.join("&"))))
             .await;

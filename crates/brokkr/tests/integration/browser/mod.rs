@@ -5,14 +5,19 @@
 
 mod accessibility;
 mod documentation;
+mod generators;
 mod hostile;
 mod large;
 mod live;
+mod log;
+mod many;
 mod pictures;
+mod receiver;
 mod replicas;
 mod scene;
 mod session;
 mod setting;
 mod steering;
+mod webhooks;
 
 use setting::Setting;

@@ -19,6 +19,10 @@ async fn each_page_can_be_looked_at_in_both_themes() {
         written.extend(browser.photograph(&format!("{page}-narrow")).await);
         browser.resize(1280, 900).await;
     }
+    scene.look_at_cancelling_many(&browser).await;
+    written.extend(browser.photograph("cancel-many").await);
+    scene.look_at_sending_elsewhere(&browser).await;
+    written.extend(browser.photograph("send-elsewhere").await);
     for path in written {
         let size = std::fs::metadata(&path).expect("the picture is there").len();
         assert!(size > 5_000, "{} shows nothing", path.display());

@@ -85,7 +85,16 @@ async fn a_viewer_sees_and_has_nothing_to_act_with() {
     browser.open(&setting.url(&format!("/orders/{order}"))).await;
     browser.until_text("main", &order).await;
     assert!(!browser.has_button("Cancel").await);
-    for page in ["/", "/orders", "/orders?state=FAILED", "/agents", "/submit"] {
+    for page in [
+        "/",
+        "/orders",
+        "/orders?state=FAILED",
+        "/log",
+        "/agents",
+        "/submit",
+        "/generators",
+        "/webhooks",
+    ] {
         browser.open(&setting.url(page)).await;
         let forms = "main form[method=post]";
         assert_eq!(browser.count(forms).await, 0, "{page} lets a viewer act");

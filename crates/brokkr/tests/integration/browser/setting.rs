@@ -16,10 +16,18 @@ pub(super) struct Setting {
     pub(super) broker: BrokerProcess,
 }
 
+/// So that there can be webhooks, told to receivers on this host.
+const CONFIGURATION: &str =
+    "[webhooks]\nkey_file = \"webhooks.key\"\nallow_http = true\nallow_private_addresses = true\n";
+/// 32 bytes in base64.
+const WEBHOOKS_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
+
 impl Setting {
     /// A broker on SQLite.
     pub(super) async fn new() -> Setting {
         let world = World::new();
+        world.file("webhooks.key", WEBHOOKS_KEY);
+        world.file("brokkr.toml", CONFIGURATION);
         let broker = BrokerProcess::start(&world, &Database::sqlite(&world)).await;
         Setting { world, broker }
     }

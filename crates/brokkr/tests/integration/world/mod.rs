@@ -1,5 +1,6 @@
 //! A directory, and the processes of the binary that run in it.
 
+mod disk;
 mod process;
 mod services;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub(crate) use disk::{Disk, alone_with_mounts};
 pub(crate) use process::{Finished, Process};
 pub(crate) use services::{AgentProcess, BrokerProcess, Database};
 

@@ -2,18 +2,19 @@
 
 use std::fs;
 
+use brokkr_broker::dal::Sql;
 use brokkr_client::api::PakText;
 use brokkr_client::{Client, ClientConfig};
-use brokkr_testkit::{Backend, TestDb};
+use brokkr_testkit::{Backend, Cluster, TestDb};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::{Finished, Process, World};
+use super::{Disk, Finished, Process, World};
 
 /// Where brokers keep everything; it outlives them.
 pub(crate) struct Database {
     url: String,
-    _postgres: Option<TestDb>,
+    postgres: Option<TestDb>,
 }
 
 impl Database {
@@ -24,7 +25,37 @@ impl Database {
     pub(crate) fn sqlite(world: &World) -> Database {
         Database {
             url: format!("sqlite:{}", world.path("broker.db").display()),
-            _postgres: None,
+            postgres: None,
+        }
+    }
+
+    /// Whether a broker has said to PostgreSQL that it serves the database.
+    pub(crate) async fn served(&self) -> bool {
+        static LOCKS: Sql = Sql::shared(
+            "tests.locks",
+            "SELECT COUNT(*) AS held FROM pg_locks
+              WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        );
+        let db = self.postgres.as_ref().expect("it is on PostgreSQL");
+        let mut tx = db.read().await.expect("a connection");
+        let row = tx.fetch_one(&LOCKS, vec![]).await.expect("an answer");
+        row.get::<i64>("held").expect("a number") > 0
+    }
+
+    /// A file on a disk of its own.
+    pub(crate) fn sqlite_on(disk: &Disk) -> Database {
+        Database {
+            url: format!("sqlite:{}", disk.path().join("broker.db").display()),
+            postgres: None,
+        }
+    }
+
+    /// The database of a server that only the caller has.
+    pub(crate) fn of(cluster: &Cluster) -> Database {
+        Database {
+            url: cluster.url().to_owned(),
+            postgres: None,
         }
     }
 
@@ -32,7 +63,7 @@ impl Database {
         let db = TestDb::empty(Backend::Postgres).await;
         Database {
             url: db.url().to_owned(),
-            _postgres: Some(db),
+            postgres: Some(db),
         }
     }
 }

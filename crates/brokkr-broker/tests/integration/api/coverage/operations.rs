@@ -136,6 +136,12 @@ pub(super) const OPERATIONS: &[(&str, &str, Access, Option<&str>)] = &[
         Reader,
         Some(r#"{"work_type": "t", "yaml_content": "a: 1", "target_agent_ids": ["AGENT"]}"#),
     ),
+    (
+        "POST",
+        "/api/v1/work-orders/cancellations",
+        Admin,
+        Some(r#"{"label": "nobody-has-it"}"#),
+    ),
     ("GET", "/api/v1/work-orders/{id}/explain", Reader, None),
     ("GET", "/api/v1/work-orders", Reader, None),
     ("GET", "/api/v1/work-orders/{id}", Reader, None),

@@ -210,6 +210,8 @@ impl Scene {
             "POST /api/v1/work-orders/{id}/complete" => json!({"success": true}),
             "POST /api/v1/work-orders/{id}/release" => json!({"agent_id": self.agent.id, "attempt": 1}),
             "POST /api/v1/work-orders/{id}/cancel" => json!({}),
+            // None of the scene is for it.
+            "POST /api/v1/work-orders/cancellations" => json!({"label": "nobody-has-it"}),
             // None of the scene was lost.
             "POST /api/v1/work-order-log/retries" => json!({"endings": ["lost"]}),
             "POST /api/v1/webhooks" => json!({

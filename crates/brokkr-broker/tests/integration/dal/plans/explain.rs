@@ -55,6 +55,7 @@ fn literal(value: &Value) -> String {
         Value::Uuid(Some(id)) => format!("'{id}'"),
         Value::Text(Some(text)) => format!("'{}'", text.replace('\'', "''")),
         Value::BigInt(Some(number)) => number.to_string(),
+        Value::Uuid(None) | Value::Text(None) | Value::BigInt(None) => "NULL".to_owned(),
         other => panic!("{other:?} has no literal here"),
     }
 }

@@ -1,0 +1,168 @@
+//! Listing the queue.
+
+use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::names::{Label, WorkType};
+use uuid::Uuid;
+
+use super::{QueueStatus, QueuedOrder, order_columns, queued};
+use crate::dal::terms::{self, terms};
+use crate::dal::{DalError, Sql, Tx, Value, params, statements};
+
+/// Newest first. What an index begins with is told twice, so that both databases read it. Only what looks at a bounded number of orders says
+/// where to stop: with two bounds PostgreSQL takes all that is between them for little, and sorts it.
+macro_rules! list {
+    ($dialect:ident, $leading:literal) => {
+        list!($dialect, $leading, "")
+    };
+    ($dialect:ident, $leading:literal, $until:literal) => {
+        concat!(
+            "SELECT ",
+            order_columns!(),
+            "  FROM work_orders
+              WHERE work_orders.id < $1 ",
+            $until,
+            $leading,
+            "   AND (CAST($3 AS TEXT) IS NULL OR work_orders.status = $3) ",
+            terms!($dialect, "work_orders"),
+            " ORDER BY work_orders.id DESC
+              LIMIT $2"
+        )
+    };
+}
+
+macro_rules! horizon {
+    ($leading:literal) => {
+        concat!(
+            "SELECT work_orders.id
+               FROM work_orders
+              WHERE work_orders.id < $1 ",
+            $leading,
+            " ORDER BY work_orders.id DESC
+              LIMIT 1 OFFSET $2"
+        )
+    };
+}
+
+statements! {
+    static LIST = Sql::per_dialect("work_orders.list", list!(postgres, ""), list!(sqlite, ""));
+
+    static LIST_OF_STATUS = Sql::per_dialect(
+        "work_orders.list_of_status",
+        list!(postgres, "AND work_orders.status = $3"),
+        list!(sqlite, "AND work_orders.status = $3"),
+    );
+
+    static LIST_OF_AGENT = Sql::per_dialect(
+        "work_orders.list_of_agent",
+        list!(postgres, "AND work_orders.claimed_by = $5"),
+        list!(sqlite, "AND work_orders.claimed_by = $5"),
+    );
+
+    static SIFT = Sql::per_dialect(
+        "work_orders.sift",
+        list!(postgres, "", "AND work_orders.id >= $9 "),
+        list!(sqlite, "", "AND work_orders.id >= $9 "),
+    );
+
+    static SIFT_OF_STATUS = Sql::per_dialect(
+        "work_orders.sift_of_status",
+        list!(postgres, "AND work_orders.status = $3", "AND work_orders.id >= $9 "),
+        list!(sqlite, "AND work_orders.status = $3", "AND work_orders.id >= $9 "),
+    );
+
+    static HORIZON = Sql::shared("work_orders.horizon", horizon!(""));
+
+    static HORIZON_OF_STATUS = Sql::shared(
+        "work_orders.horizon_of_status",
+        horizon!("AND work_orders.status = $3"),
+    );
+}
+
+/// Which orders of the queue to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    /// Only those in this state.
+    pub status: Option<QueueStatus>,
+    /// Only those of this type.
+    pub work_type: Option<WorkType>,
+    /// Only those that this agent holds.
+    pub agent: Option<AgentId>,
+    /// Only those that are for this label.
+    pub label: Option<Label>,
+    /// Only those that this caller submitted.
+    pub submitted_by: Option<String>,
+    /// Only those with this text in their id, their metadata or what they say to run, in letters of any case.
+    pub text: Option<String>,
+    /// Only this one and those that are newer.
+    pub until: Option<WorkOrderId>,
+}
+
+impl ListFilter {
+    /// Whether orders are looked at that are not wanted.
+    #[must_use]
+    pub const fn sifts(&self) -> bool {
+        let sought = self.work_type.is_some()
+            || self.label.is_some()
+            || self.submitted_by.is_some()
+            || self.text.is_some();
+        // No agent holds many.
+        sought && self.agent.is_none()
+    }
+}
+
+/// A page of the queue, newest first: at most `limit` orders that are older than `before`.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn list(
+    tx: &mut Tx,
+    filter: &ListFilter,
+    before: Option<WorkOrderId>,
+    limit: u32,
+) -> Result<Vec<QueuedOrder>, DalError> {
+    let statement = match (filter.until, filter.agent, filter.status) {
+        (None, Some(_), _) => &LIST_OF_AGENT,
+        (None, None, Some(_)) => &LIST_OF_STATUS,
+        (None, None, None) => &LIST,
+        (Some(_), _, Some(_)) => &SIFT_OF_STATUS,
+        (Some(_), _, None) => &SIFT,
+    };
+    let mut values = params![begin(before), limit, filter.status.map(QueueStatus::as_str)];
+    values.extend(terms::values(
+        filter.work_type.as_ref(),
+        filter.agent,
+        filter.label.as_ref(),
+        filter.submitted_by.as_deref(),
+        filter.text.as_deref(),
+    ));
+    values.extend(filter.until.map(Value::from));
+    queued(&tx.fetch_all(statement, values).await?)
+}
+
+/// The last one of the first `orders` that come after `before`, whatever is sought among them; nothing when there are fewer. At least one.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn horizon(
+    tx: &mut Tx,
+    filter: &ListFilter,
+    before: Option<WorkOrderId>,
+    orders: u32,
+) -> Result<Option<WorkOrderId>, DalError> {
+    let skipped = orders.saturating_sub(1);
+    let row = match filter.status {
+        Some(status) => {
+            let values = params![begin(before), skipped, status.as_str()];
+            tx.fetch_optional(&HORIZON_OF_STATUS, values).await?
+        }
+        None => {
+            tx.fetch_optional(&HORIZON, params![begin(before), skipped])
+                .await?
+        }
+    };
+    row.map(|row| row.get("id")).transpose()
+}
+
+fn begin(before: Option<WorkOrderId>) -> Uuid {
+    before.map_or(Uuid::max(), WorkOrderId::as_uuid)
+}
