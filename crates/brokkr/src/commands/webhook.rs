@@ -8,7 +8,7 @@ use brokkr_api::{
     UpdateWebhook, WebhookDelivery,
 };
 use brokkr_client::Client;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use uuid::Uuid;
 
 use super::create::{hand_over, refuse_existing};
@@ -25,6 +25,9 @@ Examples:
   brokkr webhook replay deploy-bot --since 2h
   brokkr webhook update deploy-bot --url https://hooks.example.com/new
   brokkr webhook rotate-secret deploy-bot";
+
+/// What `replay` sends again.
+const WHICH: &str = "which";
 
 /// How long a test may take: a look for what is due, and the receiver's answer.
 const TEST_PATIENCE: Duration = Duration::from_secs(30);
@@ -133,8 +136,6 @@ enum Act {
         after_help = "Examples:\n  brokkr webhook deliveries deploy-bot\n  brokkr webhook deliveries deploy-bot --failed -o json"
     )]
     Deliveries {
-        #[command(flatten)]
-        one: OneArgs,
         /// Only those that were given up
         #[arg(long)]
         failed: bool,
@@ -143,37 +144,40 @@ enum Act {
         limit: i64,
         #[command(flatten)]
         output: OutputArgs,
+        #[command(flatten)]
+        one: OneArgs,
     },
     /// Send deliveries again that have ended
     #[command(
-        after_help = "Examples:\n  brokkr webhook replay deploy-bot --delivery ID\n  brokkr webhook replay deploy-bot --since 2h              what failed\n  brokkr webhook replay deploy-bot --since 2h --delivered  all of it"
+        after_help = "Examples:\n  brokkr webhook replay deploy-bot --delivery ID\n  brokkr webhook replay deploy-bot --since 2h              what failed\n  brokkr webhook replay deploy-bot --since 2h --delivered  all of it",
+        group = ArgGroup::new(WHICH).required(true)
     )]
     Replay {
-        #[command(flatten)]
-        one: OneArgs,
         /// This delivery
-        #[arg(long, value_name = "ID", required_unless_present = "since")]
+        #[arg(long, value_name = "ID", group = WHICH)]
         delivery: Option<Uuid>,
         /// Those made within this span, such as 2h
-        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, conflicts_with = "delivery")]
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, group = WHICH)]
         since: Option<Duration>,
         /// Also those that were delivered
         #[arg(long, requires = "since")]
         delivered: bool,
+        #[command(flatten)]
+        one: OneArgs,
     },
     /// Give it a new secret
     #[command(
         after_help = "Examples:\n  brokkr webhook rotate-secret deploy-bot --overlap 24h --save-secret new.secret"
     )]
     RotateSecret {
-        #[command(flatten)]
-        one: OneArgs,
         /// For how long deliveries are signed with the secret before as well
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = humantime::parse_duration)]
         overlap: Duration,
         /// Where to write it (mode 0600, must not exist); without it the secret is printed
         #[arg(long, value_name = "FILE")]
         save_secret: Option<PathBuf>,
+        #[command(flatten)]
+        one: OneArgs,
     },
     /// Change where it is told, of what, or its name
     #[command(
@@ -181,18 +185,18 @@ enum Act {
     )]
     Update {
         #[command(flatten)]
-        one: OneArgs,
-        #[command(flatten)]
         changes: Changes,
+        #[command(flatten)]
+        one: OneArgs,
     },
     /// Tell it again of what happens
     #[command(after_help = "Examples:\n  brokkr webhook enable deploy-bot --skip-missed")]
     Enable {
-        #[command(flatten)]
-        one: OneArgs,
         /// Not of what it missed while it was disabled
         #[arg(long)]
         skip_missed: bool,
+        #[command(flatten)]
+        one: OneArgs,
     },
     /// Tell it of nothing
     #[command(after_help = "Examples:\n  brokkr webhook disable deploy-bot")]

@@ -11,6 +11,7 @@ impl Row for Webhook {
         Column::new("EVENTS").of_text(),
         Column::new("URL").of_text(),
         Column::new("AGE"),
+        Column::new("REASON").of_text(),
         Column::wide("ID"),
     ];
 
@@ -25,16 +26,17 @@ impl Row for Webhook {
             self.event_types.join(",").into(),
             self.url.as_str().into(),
             age::since(self.created_at, around.now).into(),
+            self.disabled_reason.as_deref().unwrap_or_default().into(),
             self.id.into(),
         ]
     }
 }
 
-fn state(webhook: &Webhook) -> String {
-    match (&webhook.disabled_reason, webhook.failing_since) {
-        (Some(reason), _) => format!("disabled: {reason}"),
-        (None, Some(_)) => "failing".to_owned(),
-        (None, None) => "enabled".to_owned(),
+const fn state(webhook: &Webhook) -> &'static str {
+    match (webhook.enabled, webhook.failing_since) {
+        (false, _) => "disabled",
+        (true, Some(_)) => "failing",
+        (true, None) => "enabled",
     }
 }
 

@@ -86,6 +86,8 @@ async fn a_change_of_a_webhook_that_makes_no_sense_is_refused_with_the_reason() 
     for (line, code, reason) in [
         ("webhook update bot", 2, "required arguments"),
         ("webhook update bot -l gpu --any-label", 2, "cannot be used with"),
+        ("webhook replay bot", 2, "--since"),
+        ("webhook replay bot --since 1h --delivery x", 2, "--delivery"),
         ("webhook update bot -e nothing.*", 1, "nothing.*"),
         ("webhook update bot --url ftp://127.0.0.1", 1, "https://"),
         ("webhook update other --any-label", 2, "there is no webhook other"),
@@ -108,7 +110,10 @@ async fn a_disabled_webhook_says_by_whom_and_is_told_nothing_until_it_is_enabled
         "webhook/bot disabled\n"
     );
     let listed = commands.said("get webhooks").await;
-    assert!(listed.contains("disabled by admin:"), "{listed}");
+    assert!(
+        listed.contains(" disabled ") && listed.contains("disabled by admin:"),
+        "{listed}"
+    );
     let refused = commands.run("webhook test bot").await;
     assert!(refused.stderr.contains("enable it first"), "{refused:?}");
 
