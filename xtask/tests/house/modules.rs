@@ -18,10 +18,6 @@ const DIALECT_FILES: [&str; 8] = [
 
 const LINES_MAX: usize = 500;
 
-/// The tests of the noun that everything else is about stay in one file a level, which one command runs.
-const ORDERS_TESTS: &str = "/work_orders.rs";
-const ORDERS_TESTS_LINES_MAX: usize = 850;
-
 fn offences(sources: &[Source], offends: impl Fn(&str) -> bool) -> Vec<String> {
     sources
         .iter()
@@ -131,16 +127,9 @@ fn nothing_is_switched_off_or_left_for_later() {
 
 #[test]
 fn no_file_is_longer_than_its_noun_needs() {
-    let lines_max = |path: &str| {
-        if path.contains("/tests/") && path.ends_with(ORDERS_TESTS) {
-            ORDERS_TESTS_LINES_MAX
-        } else {
-            LINES_MAX
-        }
-    };
     let long: Vec<String> = rust_under("")
         .iter()
-        .filter(|source| source.text.lines().count() > lines_max(&source.path))
+        .filter(|source| source.text.lines().count() > LINES_MAX)
         .map(|source| format!("{} has {} lines", source.path, source.text.lines().count()))
         .collect();
     assert_none(&long, "a file that grows this long holds two things");

@@ -88,6 +88,16 @@ impl TestAgent {
             .await
     }
 
+    /// Claims whatever is next, with a lease of [`LEASE`], and does not wait.
+    ///
+    /// # Panics
+    /// When there is nothing, or the broker refuses.
+    pub async fn claim_one(&self) -> WorkOrder {
+        let claimed = self.claim_next(1).await.expect("the agent may claim");
+        let claim = claimed.into_iter().next().expect("an order waits for the agent");
+        claim.work_order
+    }
+
     /// A claim by this process with a lease of [`LEASE`], to be changed as needed.
     #[must_use]
     pub fn claim_request(&self) -> ClaimRequest {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use brokkr_api::{Agent, CreateAgent, CreateGenerator, CreatePak, PakRole, PakText, UpdateAgent};
+use brokkr_api::{Agent, CreateAgent, CreateGenerator, CreatePak, PakRole, PakText, UpdateAgent, WorkOrder};
 use brokkr_broker::app::App;
 use brokkr_broker::app::clock::Clock;
 use brokkr_broker::app::startup::FirstAdmin;
@@ -166,6 +166,15 @@ impl TestBroker {
     #[must_use]
     pub fn admin(&self) -> &Client {
         &self.admin
+    }
+
+    /// The order as the administrator sees it now, from the queue or from the log.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn shown(&self, order: &WorkOrder) -> WorkOrder {
+        let shown = self.admin.work_order(order.id).await;
+        shown.expect("the order is there")
     }
 
     /// The administrator's key.

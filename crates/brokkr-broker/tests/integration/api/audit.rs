@@ -39,11 +39,11 @@ async fn every_act_on_an_order_is_noted_with_who_did_it(
         ..SetTargeting::default()
     };
     client.set_targeting(order.id, &to_agent).await.unwrap();
-    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let claim = agent.claim_one().await;
     agent.release(&claim).await.unwrap();
     agent.claim_next(1).await.unwrap();
     broker.advance(LEASE).await;
-    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let claim = agent.claim_one().await;
     client
         .cancel_work_order(order.id, &Cancel::default())
         .await

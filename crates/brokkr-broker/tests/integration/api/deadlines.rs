@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brokkr_api::{AttemptEnding, Cancel, Ending, FailureClass, WorkOrder, WorkOrderStatus};
+use brokkr_api::{AttemptEnding, Cancel, Ending, FailureClass, WorkOrderStatus};
 use brokkr_core::life::DEADLINE_MARGIN_SECONDS;
 use brokkr_testkit::{Backend, TestBroker};
 use rstest::rstest;
@@ -12,10 +12,6 @@ use super::refusals::code;
 const SECOND: Duration = Duration::from_secs(1);
 const DEADLINE: u64 = 60;
 const MARGIN: Duration = Duration::from_secs(DEADLINE_MARGIN_SECONDS);
-
-async fn shown(broker: &TestBroker, order: &WorkOrder) -> WorkOrder {
-    broker.admin().work_order(order.id).await.unwrap()
-}
 
 #[rstest]
 #[tokio::test]
@@ -35,7 +31,7 @@ async fn an_agent_that_is_gone_does_not_hold_an_order_past_its_deadline_however_
     agent.claim(&endless).await.unwrap();
 
     broker.advance(SECOND * 60 + MARGIN - SECOND).await;
-    assert_eq!(shown(&broker, &order).await.status, WorkOrderStatus::Claimed);
+    assert_eq!(broker.shown(&order).await.status, WorkOrderStatus::Claimed);
     broker.advance(SECOND).await;
 
     let entry = broker.admin().work_order_log_entry(order.id).await.unwrap();
@@ -47,7 +43,7 @@ async fn an_agent_that_is_gone_does_not_hold_an_order_past_its_deadline_however_
     assert_eq!(code(agent.succeed(&claim).await), "work_order_ended");
     let attempts = broker.admin().attempts(order.id).await.unwrap();
     assert_eq!(attempts[0].ending, Some(AttemptEnding::Lost));
-    assert_eq!(shown(&broker, &endless).await.status, WorkOrderStatus::Claimed);
+    assert_eq!(broker.shown(&endless).await.status, WorkOrderStatus::Claimed);
 }
 
 #[rstest]
@@ -64,7 +60,7 @@ async fn an_agent_that_renews_past_the_deadline_loses_the_order_which_runs_again
         .retry_on([FailureClass::Deadline])
         .create()
         .await;
-    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let claim = agent.claim_one().await;
     for _ in 0..((DEADLINE + DEADLINE_MARGIN_SECONDS) / 20 - 1) {
         broker.advance(SECOND * 20).await;
         assert_eq!(agent.renew(&[&claim]).await.unwrap().renewed.len(), 1);
@@ -73,7 +69,7 @@ async fn an_agent_that_renews_past_the_deadline_loses_the_order_which_runs_again
 
     let lost = agent.renew(&[&claim]).await.unwrap().lost;
     assert_eq!((lost.len(), lost[0].code.as_str()), (1, "stale_attempt"));
-    let back = shown(&broker, &order).await;
+    let back = broker.shown(&order).await;
     assert_eq!((back.status, back.lost_count), (WorkOrderStatus::Pending, 1));
     assert_eq!(agent.claim_next(1).await.unwrap()[0].lost_attempts, [1]);
     assert_eq!(code(agent.succeed(&claim).await), "stale_attempt");
@@ -106,9 +102,6 @@ async fn what_must_not_run_twice_and_what_is_to_be_stopped_does_not_run_again_af
 
     broker.advance(SECOND * 60 + MARGIN).await;
 
-    assert_eq!(shown(&broker, &once).await.status, WorkOrderStatus::Lost);
-    assert_eq!(
-        shown(&broker, &cancelled).await.status,
-        WorkOrderStatus::Cancelled
-    );
+    assert_eq!(broker.shown(&once).await.status, WorkOrderStatus::Lost);
+    assert_eq!(broker.shown(&cancelled).await.status, WorkOrderStatus::Cancelled);
 }

@@ -15,7 +15,7 @@ use super::refusals::code;
 
 pub(crate) async fn claimed(broker: &TestBroker, agent: &TestAgent) -> WorkOrder {
     broker.work_order().for_agent(agent).create().await;
-    agent.claim_next(1).await.unwrap().remove(0).work_order
+    agent.claim_one().await
 }
 
 fn report(claim: &WorkOrder, success: bool) -> EndingItem {
@@ -265,7 +265,7 @@ async fn an_agent_that_lost_its_lease_cannot_end_the_order(
     let broker = TestBroker::start(backend).await;
     let (slow, quick) = (broker.agent().await, broker.agent().await);
     broker.work_order().for_agents([&slow, &quick]).create().await;
-    let first = slow.claim_next(1).await.unwrap().remove(0).work_order;
+    let first = slow.claim_one().await;
     broker.advance(LEASE).await;
 
     assert_eq!(code(slow.succeed(&first).await), "stale_attempt");
@@ -469,7 +469,7 @@ async fn a_report_of_an_earlier_attempt_does_not_stand_in_the_way_of_the_current
     let first = claimed(&broker, &agent).await;
     agent.fail(&first, FailureClass::Infrastructure).await.unwrap();
     broker.advance(Duration::from_secs(3_600)).await;
-    let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let second = agent.claim_one().await;
     let kept = EndingItem {
         class: Some(FailureClass::Infrastructure),
         ..report(&first, false)

@@ -113,7 +113,7 @@ async fn metrics_tell_how_much_waits_and_how_it_went(
     for _ in 0..3 {
         broker.work_order().for_agent(&agent).create().await;
     }
-    let claimed = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let claimed = agent.claim_one().await;
     agent.succeed(&claimed).await.unwrap();
     agent.claim_next(1).await.unwrap();
     broker.clock().advance(std::time::Duration::from_secs(7));

@@ -19,7 +19,7 @@ async fn claimed(broker: &TestBroker, agent: &TestAgent) -> WorkOrder {
         .backoff_seconds(0)
         .create()
         .await;
-    agent.claim_next(1).await.unwrap().remove(0).work_order
+    agent.claim_one().await
 }
 
 fn chunk(claim: &WorkOrder, offset: i64, stream: &str, data: &str) -> OutputChunk {
@@ -158,7 +158,7 @@ async fn only_the_current_attempt_of_the_agent_appends(
     assert_eq!(append(&other, vec![chunk(&claim, 0, "stdout", "x")]).await, stale);
     agent.release(&claim).await.unwrap();
     assert_eq!(append(&agent, vec![chunk(&claim, 0, "stdout", "x")]).await, stale);
-    let again = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let again = agent.claim_one().await;
     let both = vec![
         chunk(&claim, 0, "stdout", "old"),
         chunk(&again, 0, "stdout", "new"),
@@ -389,7 +389,7 @@ async fn each_attempt_has_output_of_its_own(#[values(Backend::Postgres, Backend:
         .await
         .unwrap();
     broker.sweep().await;
-    let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let second = agent.claim_one().await;
     append(&agent, vec![chunk(&second, 0, "stdout", "second")]).await;
 
     let of = async |attempt| {

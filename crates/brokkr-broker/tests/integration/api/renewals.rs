@@ -159,7 +159,7 @@ async fn an_order_that_is_renewed_in_time_stays_with_its_agent(
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     broker.work_order().for_agent(&agent).create().await;
-    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let claim = agent.claim_one().await;
     for _ in 0..5 {
         broker.advance(LEASE - SECOND).await;
         assert_eq!(agent.renew(&[&claim]).await.unwrap().renewed.len(), 1);
@@ -180,7 +180,7 @@ async fn a_renewal_holds_for_the_smaller_of_what_is_asked_for_and_the_orders_tim
         .claim_timeout_seconds(60)
         .create()
         .await;
-    let claim = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let claim = agent.claim_one().await;
     for (asked, granted) in [(45, 45), (61, 60), (i64::from(LeaseSeconds::MAX), 60)] {
         let mut request = body(&claim);
         request["lease_seconds"] = json!(asked);

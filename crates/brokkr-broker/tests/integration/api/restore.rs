@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use brokkr_api::{AttemptEnding, Ending, WorkOrder, WorkOrderStatus};
-use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
+use brokkr_testkit::{Backend, LEASE, TestBroker};
 use rstest::rstest;
 
 use super::refusals::code;
-
-async fn next(agent: &TestAgent) -> WorkOrder {
-    agent.claim_next(1).await.unwrap().remove(0).work_order
-}
 
 #[rstest]
 #[tokio::test]
@@ -20,7 +16,7 @@ async fn no_report_from_before_the_restoration_is_taken_for_one_of_after_it(
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     let order = broker.work_order().for_agent(&agent).create().await;
-    let before = next(&agent).await;
+    let before = agent.claim_one().await;
 
     let restored = broker.app().restored().await.unwrap();
 
@@ -88,7 +84,7 @@ async fn attempts_go_on_from_the_latest_restoration(
         second.epoch.number() + 2
     );
     broker.advance(Duration::from_secs(3_600) + LEASE).await;
-    assert_eq!(next(&agent).await.attempt, second.epoch.number() + 3);
+    assert_eq!(agent.claim_one().await.attempt, second.epoch.number() + 3);
 }
 
 #[rstest]

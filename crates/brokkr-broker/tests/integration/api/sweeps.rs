@@ -2,21 +2,13 @@
 
 use std::time::Duration;
 
-use brokkr_api::{Ending, FailureClass, ListPending, WorkOrder, WorkOrderStatus};
-use brokkr_testkit::{Backend, LEASE, TestAgent, TestBroker};
+use brokkr_api::{Ending, FailureClass, ListPending, WorkOrderStatus};
+use brokkr_testkit::{Backend, LEASE, TestBroker};
 use rstest::rstest;
 
 use super::refusals::code;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-async fn next(agent: &TestAgent) -> WorkOrder {
-    agent.claim_next(1).await.unwrap().remove(0).work_order
-}
-
-async fn shown(broker: &TestBroker, order: &WorkOrder) -> WorkOrder {
-    broker.admin().work_order(order.id).await.unwrap()
-}
 
 #[rstest]
 #[tokio::test]
@@ -26,11 +18,11 @@ async fn a_claim_ends_with_its_lease_and_not_before(
     let broker = TestBroker::start(backend).await;
     let agent = broker.agent().await;
     let order = broker.work_order().for_agent(&agent).create().await;
-    next(&agent).await;
+    agent.claim_one().await;
     broker.advance(LEASE - SECOND).await;
-    assert_eq!(shown(&broker, &order).await.status, WorkOrderStatus::Claimed);
+    assert_eq!(broker.shown(&order).await.status, WorkOrderStatus::Claimed);
     broker.advance(SECOND).await;
-    let back = shown(&broker, &order).await;
+    let back = broker.shown(&order).await;
     assert_eq!(
         (back.status, back.lost_count, back.retry_count),
         (WorkOrderStatus::Pending, 1, 0)
@@ -53,12 +45,12 @@ async fn losses_and_failures_together_use_up_the_retries(
         .backoff_seconds(0)
         .create()
         .await;
-    next(&agent).await;
+    agent.claim_one().await;
     broker.advance(LEASE).await;
-    let claim = next(&agent).await;
+    let claim = agent.claim_one().await;
     agent.fail(&claim, FailureClass::Work).await.unwrap();
     broker.sweep().await;
-    next(&agent).await;
+    agent.claim_one().await;
     broker.advance(LEASE).await;
     let entry = broker.admin().work_order_log_entry(order.id).await.unwrap();
     assert_eq!((entry.ending, entry.attempt), (Ending::Lost, 3));
@@ -79,9 +71,9 @@ async fn an_order_that_must_not_run_twice_ends_as_lost(
         .at_most_once()
         .create()
         .await;
-    let claim = next(&agent).await;
+    let claim = agent.claim_one().await;
     broker.advance(LEASE).await;
-    assert_eq!(shown(&broker, &order).await.status, WorkOrderStatus::Lost);
+    assert_eq!(broker.shown(&order).await.status, WorkOrderStatus::Lost);
     assert_eq!(code(agent.succeed(&claim).await), "work_order_ended");
 }
 
@@ -99,8 +91,8 @@ async fn an_order_waits_for_its_time(#[values(Backend::Postgres, Backend::Sqlite
     broker.advance(SECOND * 59).await;
     assert!(agent.claim_next(1).await.unwrap().is_empty());
     broker.advance(SECOND).await;
-    assert_eq!(shown(&broker, &order).await.status, WorkOrderStatus::Pending);
-    assert_eq!(next(&agent).await.id, order.id);
+    assert_eq!(broker.shown(&order).await.status, WorkOrderStatus::Pending);
+    assert_eq!(agent.claim_one().await.id, order.id);
     let past = broker
         .work_order()
         .for_agent(&agent)
@@ -135,7 +127,7 @@ async fn an_order_that_was_not_started_in_time_expires_and_one_that_was_does_not
         .await;
 
     broker.advance(SECOND * 10).await;
-    assert_eq!(shown(&broker, &idle).await.status, WorkOrderStatus::Pending);
+    assert_eq!(broker.shown(&idle).await.status, WorkOrderStatus::Pending);
     // Past its time it cannot be claimed, also while no sweep has come by.
     broker.clock().advance(Duration::from_micros(1));
     assert_eq!(code(agent.claim(&idle).await), "work_order_not_claimable");
@@ -148,7 +140,7 @@ async fn an_order_that_was_not_started_in_time_expires_and_one_that_was_does_not
     );
 
     broker.advance(SECOND * 120).await;
-    assert_eq!(next(&agent).await.id, started.id);
+    assert_eq!(agent.claim_one().await.id, started.id);
 }
 
 #[rstest]
@@ -173,14 +165,14 @@ async fn an_order_may_be_given_so_many_seconds_to_start_also_after_its_time_has_
     // The same request is about the same order, and so about its time.
     let again = order().try_create_with_key("once").await.unwrap();
     assert!(again.replayed && again.work_order == created);
-    assert_eq!(shown(&broker, &scheduled).await.status, WorkOrderStatus::Pending);
+    assert_eq!(broker.shown(&scheduled).await.status, WorkOrderStatus::Pending);
     let claim = agent.claim(&taken).await.unwrap();
     agent.succeed(&claim).await.unwrap();
     broker.advance(SECOND * 30).await;
-    assert_eq!(shown(&broker, &scheduled).await.status, WorkOrderStatus::Pending);
+    assert_eq!(broker.shown(&scheduled).await.status, WorkOrderStatus::Pending);
     broker.advance(SECOND).await;
     for late in [&created, &scheduled] {
-        assert_eq!(shown(&broker, late).await.status, WorkOrderStatus::Expired);
+        assert_eq!(broker.shown(late).await.status, WorkOrderStatus::Expired);
         let entry = broker.admin().work_order_log_entry(late.id).await.unwrap();
         assert_eq!((entry.attempt, entry.claimed_by), (0, None));
     }
@@ -220,7 +212,7 @@ async fn sweeps_are_counted(#[values(Backend::Postgres, Backend::Sqlite)] backen
         .at_most_once()
         .create()
         .await;
-    next(&agent).await;
+    agent.claim_one().await;
     broker.advance(LEASE).await;
     let metrics = broker.nobody().metrics().await.unwrap();
     for line in [
@@ -245,18 +237,18 @@ async fn a_claim_that_is_taken_back_leaves_the_last_error_and_the_retries_as_the
         .backoff_seconds(1)
         .create()
         .await;
-    let failed = next(&agent).await;
+    let failed = agent.claim_one().await;
     agent.fail(&failed, FailureClass::Infrastructure).await.unwrap();
     broker.advance(SECOND * 2).await;
-    let before = shown(&broker, &order).await;
+    let before = broker.shown(&order).await;
     assert_eq!(
         (before.infrastructure_retry_count, before.next_retry_after),
         (1, None)
     );
-    next(&agent).await;
+    agent.claim_one().await;
     broker.advance(LEASE).await;
 
-    let after = shown(&broker, &order).await;
+    let after = broker.shown(&order).await;
     assert_eq!(
         (
             after.status,
@@ -312,7 +304,7 @@ async fn an_order_past_its_start_is_shown_to_no_agent_even_before_a_sweep(
     assert_eq!(pending().await, 0);
     // Its time came and went while no broker looked.
     broker.sweep().await;
-    assert_eq!(shown(&broker, &scheduled).await.status, WorkOrderStatus::Expired);
+    assert_eq!(broker.shown(&scheduled).await.status, WorkOrderStatus::Expired);
 }
 
 #[rstest]
@@ -355,12 +347,12 @@ async fn a_report_and_a_sweep_that_race_end_the_attempt_once(
     let agent = broker.agent().await;
     for _ in 0..8 {
         let order = broker.work_order().for_agent(&agent).create().await;
-        let claim = next(&agent).await;
+        let claim = agent.claim_one().await;
         broker.clock().advance(LEASE);
         let (reported, ()) = tokio::join!(agent.succeed(&claim), broker.sweep());
         let attempts = broker.admin().attempts(order.id).await.unwrap();
         assert_eq!(attempts.len(), 1);
-        let now = shown(&broker, &order).await;
+        let now = broker.shown(&order).await;
         match reported {
             Ok(_) => assert_eq!((now.status, now.lost_count), (WorkOrderStatus::Completed, 0)),
             Err(_) => {

@@ -81,9 +81,9 @@ async fn live_output_goes_on_over_the_gap_in_the_numbers_that_a_restoration_leav
     let mut events = follow(&broker, &first, None).await;
     assert_eq!(next_text(&mut events).await.0, "before\n");
     let restored = broker.app().restored().await.unwrap();
-    let silent = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let silent = agent.claim_one().await;
     agent.release(&silent).await.unwrap();
-    let last = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let last = agent.claim_one().await;
     append(&agent, vec![chunk(&last, 0, "stdout", "after\n")]).await;
     assert_eq!(next_text(&mut events).await.0, "after\n");
     agent.succeed(&last).await.unwrap();
@@ -111,7 +111,7 @@ async fn live_output_goes_on_with_the_attempts_that_follow_and_can_be_resumed(
         .await
         .unwrap();
     broker.sweep().await;
-    let second = agent.claim_next(1).await.unwrap().remove(0).work_order;
+    let second = agent.claim_one().await;
     append(&agent, vec![chunk(&second, 0, "stdout", "second try\n")]).await;
     agent.succeed(&second).await.unwrap();
 
