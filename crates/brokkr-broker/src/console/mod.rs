@@ -4,6 +4,7 @@
 //! strangers: templates escape every text, and scripts put texts into pages as texts only. A handler's arguments say who may see it or
 //! act. There are no cookies in the API: what a browser reads live is served here.
 
+mod agent;
 mod agents;
 mod assets;
 mod audit;
@@ -87,8 +88,8 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/log/export.csv", get(log_export::csv))
         .route("/log/export.jsonl", get(log_export::json_lines))
         .route("/submit", get(submit::show).post(submit::submit))
-        .route("/agents", get(agents::list))
-        .route("/agents/{id}", get(agents::show).post(agents::change))
+        .route("/agents", get(agents::list).post(agents::create))
+        .route("/agents/{id}", get(agent::show).post(agent::change))
         .route("/paks", get(paks::list).post(paks::change))
         .route("/generators", get(generators::list).post(generators::create))
         .route("/generators/{id}", get(generators::show).post(generators::change))

@@ -1,5 +1,6 @@
 //! Pages for people, without a browser: who gets in, who may act, and what each answer says of itself.
 
+mod agents;
 mod generators;
 mod log;
 mod overview;
@@ -93,7 +94,9 @@ fn acts(order: &str, agent: &str) -> Vec<(String, &'static str)> {
         (format!("/orders/{order}/retry"), ""),
         ("/orders/retries".to_owned(), ""),
         ("/submit".to_owned(), "yaml=a"),
+        ("/agents".to_owned(), "name=mine&cluster_name=default"),
         (format!("/agents/{agent}"), "act=rotate"),
+        (format!("/agents/{agent}"), "act=delete"),
         ("/paks".to_owned(), "act=create&name=mine&role=admin"),
         ("/generators".to_owned(), "name=mine"),
         (format!("/generators/{agent}"), "act=rotate"),
