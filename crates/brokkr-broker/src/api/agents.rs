@@ -90,6 +90,36 @@ fn generator_ids(texts: &[String]) -> Result<Vec<GeneratorId>, Problem> {
     Ok(ids)
 }
 
+/// The name, the cluster and the generators that a request asks for, once they are found to be in order.
+pub(crate) fn new_agent(body: CreateAgent) -> Result<(AgentName, ClusterName, Vec<GeneratorId>), Problem> {
+    Ok((
+        AgentName::parse(body.name).map_err(invalid_agent)?,
+        ClusterName::parse(body.cluster_name).map_err(invalid_agent)?,
+        generator_ids(&body.generator_ids.unwrap_or_default())?,
+    ))
+}
+
+/// What a request to change an agent asks for, once it is found to be in order.
+pub(crate) fn agent_changes(body: UpdateAgent) -> Result<AgentChanges, Problem> {
+    Ok(AgentChanges {
+        name: body
+            .name
+            .map(AgentName::parse)
+            .transpose()
+            .map_err(invalid_agent)?,
+        cluster_name: body
+            .cluster_name
+            .map(ClusterName::parse)
+            .transpose()
+            .map_err(invalid_agent)?,
+        status: body
+            .status
+            .map(|status| status.parse())
+            .transpose()
+            .map_err(|_| Problem::new(Code::InvalidAgent, "status must be ACTIVE or INACTIVE."))?,
+    })
+}
+
 /// Creates an agent and its PAK, which is shown only now. The agent is `INACTIVE` until somebody activates it.
 #[utoipa::path(post, path = brokkr_api::paths::AGENTS, tag = "agents", operation_id = "create_agent",
     request_body = CreateAgent,
@@ -104,9 +134,7 @@ async fn create(
     State(app): State<App>,
     LenientJson(body): LenientJson<CreateAgent>,
 ) -> Result<(StatusCode, Json<AgentCreated>), Problem> {
-    let name = AgentName::parse(body.name).map_err(invalid_agent)?;
-    let cluster_name = ClusterName::parse(body.cluster_name).map_err(invalid_agent)?;
-    let generators = generator_ids(&body.generator_ids.unwrap_or_default())?;
+    let (name, cluster_name, generators) = new_agent(body)?;
     let (agent, pak) = app.create_agent(&caller, name, cluster_name, &generators).await?;
     Ok((
         StatusCode::CREATED,
@@ -195,23 +223,7 @@ async fn update(
     State(app): State<App>,
     LenientJson(body): LenientJson<UpdateAgent>,
 ) -> Result<Json<brokkr_api::Agent>, Problem> {
-    let changes = AgentChanges {
-        name: body
-            .name
-            .map(AgentName::parse)
-            .transpose()
-            .map_err(invalid_agent)?,
-        cluster_name: body
-            .cluster_name
-            .map(ClusterName::parse)
-            .transpose()
-            .map_err(invalid_agent)?,
-        status: body
-            .status
-            .map(|status| status.parse())
-            .transpose()
-            .map_err(|_| Problem::new(Code::InvalidAgent, "status must be ACTIVE or INACTIVE."))?,
-    };
+    let changes = agent_changes(body)?;
     Ok(Json(
         app.update_agent(&who.caller, who.agent, &changes).await?.into(),
     ))

@@ -37,6 +37,7 @@ mod webhooks;
 mod work_order_log;
 mod work_orders;
 
+pub(crate) use agents::{agent_changes, new_agent};
 pub(crate) use generators::{generator_changes, new_generator};
 pub use problem::{Code, Problem};
 pub use router::router;

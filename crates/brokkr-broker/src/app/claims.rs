@@ -214,6 +214,15 @@ impl App {
         with_lost_attempts(&mut tx, held).await
     }
 
+    /// At most `limit` orders that an agent holds now, oldest first, for people who look at it.
+    ///
+    /// # Errors
+    /// [`DalError`] when the database cannot answer.
+    pub async fn orders_of_agent(&self, agent: AgentId, limit: u32) -> Result<Vec<QueuedOrder>, DalError> {
+        let mut tx = self.db.read().await?;
+        claims::held(&mut tx, agent, None, limit).await
+    }
+
     /// How many claims wait for work at this broker.
     #[must_use]
     pub fn parked_claims(&self) -> usize {

@@ -25,6 +25,11 @@ impl<T> Listed<T> {
         Listed { rows: fetched, next }
     }
 
+    /// Of a list that has no other page.
+    pub(super) fn whole(rows: Vec<T>) -> Listed<T> {
+        Listed { rows, next: None }
+    }
+
     /// The same page, with each row as it is shown.
     pub(super) fn map<U>(self, shown: impl FnMut(T) -> U) -> Listed<U> {
         Listed {

@@ -3,21 +3,18 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use brokkr_core::time::Timestamp;
 
-use super::agents::LATE_SECONDS;
+use super::agents::{AGENTS_COUNTED_MAX, Presence};
 use super::orders::Row;
 use super::page::{Shell, Trouble, page};
 use super::recent::{Plot, Slow, TILES, Tile};
 use super::session::ConsoleReader;
 use super::when::span;
 use crate::app::App;
-use crate::app::agents::AgentStatus;
 use crate::app::log::LogFilter;
 use crate::app::recent_endings::Window;
 
 const ENDED_SHOWN: u32 = 15;
-const AGENTS_COUNTED_MAX: u32 = 1_000;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -47,11 +44,10 @@ pub(super) async fn show(
     let hour = app.recent_endings(Window::Hour).await?;
     let day = app.recent_endings(Window::Day).await?;
     let now = app.now();
-    let (active, paused): (Vec<_>, Vec<_>) = agents
-        .iter()
-        .partition(|agent| agent.status == AgentStatus::Active);
-    let heard = |at: Option<Timestamp>| at.is_some_and(|at| now.since(at).as_secs() < LATE_SECONDS);
-    let up = active.iter().filter(|agent| heard(agent.last_heartbeat)).count();
+    let agents = |presence: Presence| {
+        let words = agents.iter().map(|agent| Presence::of(agent, now).word());
+        words.filter(|word| *word == presence.word()).count()
+    };
     let count = |statuses: &[&str]| -> u64 {
         let of_them = queue
             .iter()
@@ -65,9 +61,9 @@ pub(super) async fn show(
         oldest: oldest.map(|depth| span(now.since(depth.oldest).as_secs().cast_signed())),
         running: grouped(count(&["CLAIMED"])),
         later: grouped(count(&["RETRY_PENDING", "SCHEDULED"])),
-        agents_up: up,
-        agents_late: active.len() - up,
-        agents_paused: paused.len(),
+        agents_up: agents(Presence::Up),
+        agents_late: agents(Presence::Late),
+        agents_paused: agents(Presence::Paused),
         endings: TILES.iter().map(|tile| Tile::new(tile, &hour)).collect(),
         attempts_lost: grouped(hour.attempts_lost()),
         slowest: hour.slowest.iter().map(|slow| Slow::new(slow, &hour)).collect(),

@@ -97,7 +97,7 @@ fn acts(order: &str, agent: &str) -> Vec<(String, &'static str)> {
         ("/orders/retries".to_owned(), "state=FAILED"),
         ("/orders/cancellations".to_owned(), "before=9999999999999999"),
         ("/submit".to_owned(), "yaml=a"),
-        ("/agents".to_owned(), "name=mine&cluster=mine"),
+        ("/agents".to_owned(), "name=mine&cluster_name=default"),
         (format!("/agents/{agent}"), "act=rotate"),
         (format!("/agents/{agent}"), "act=delete"),
         ("/paks".to_owned(), "act=create&name=mine&role=admin"),

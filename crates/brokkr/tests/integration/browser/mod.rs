@@ -4,6 +4,7 @@
 //! is tested at the broker's own level, on both databases.
 
 mod accessibility;
+mod agents;
 mod documentation;
 mod generators;
 mod hostile;
