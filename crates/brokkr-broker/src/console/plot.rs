@@ -61,6 +61,8 @@ fn draw(
     let font = ("sans-serif", FONT_SIZE).into_font().color(&INK);
     let mut chart = ChartBuilder::on(&area)
         .margin(6)
+        // Half of the last label stands there.
+        .margin_right(24)
         .x_label_area_size(22)
         .y_label_area_size(44)
         .build_cartesian_2d(0.0..f64::from(window.buckets()), 0.0..top)?;

@@ -55,12 +55,21 @@ fn log_since(since: Timestamp) -> String {
     )
 }
 
+/// How many a minute there are, of those of an hour.
+fn a_minute(orders: u64) -> String {
+    match orders {
+        0 => "none".to_owned(),
+        1..6 => format!("{:.2} a minute", orders as f64 / 60.0),
+        _ => format!("{:.1} a minute", orders as f64 / 60.0),
+    }
+}
+
 impl Tile {
     pub(super) fn new((ending, name): &(Ending, &'static str), hour: &RecentEndings) -> Tile {
         let orders = hour.orders(*ending);
         Tile {
             name,
-            a_minute: format!("{:.1} a minute", orders as f64 / 60.0),
+            a_minute: a_minute(orders),
             orders: grouped(orders),
             link: format!("{}&ending={ending}", log_since(hour.since)),
         }
@@ -117,5 +126,18 @@ impl Plot {
             rows: rows.collect(),
             cut: When::maybe(cut, now),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::a_minute;
+
+    #[test]
+    fn few_orders_are_not_rounded_to_none() {
+        assert_eq!(
+            [0, 2, 6, 90].map(a_minute),
+            ["none", "0.03 a minute", "0.1 a minute", "1.5 a minute"]
+        );
     }
 }
