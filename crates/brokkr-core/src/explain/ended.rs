@@ -141,7 +141,12 @@ fn cancelled(order: &EndedFacts) -> String {
             "It was cancelled while agent {name} held attempt {}.{asked}",
             order.attempt.number()
         ),
-        None => format!("It was cancelled while it waited.{asked}"),
+        None => {
+            let why = order.failure.message.as_ref().map_or_else(String::new, |why| {
+                format!(" The reason: {}.", quoted(why).trim_end_matches('.'))
+            });
+            format!("It was cancelled while it waited.{asked}{why}")
+        }
     }
 }
 

@@ -364,3 +364,27 @@ async fn only_an_administrator_cancels(#[values(Backend::Postgres, Backend::Sqli
         None::<Time>
     );
 }
+
+#[rstest]
+#[tokio::test]
+async fn the_reason_why_a_waiting_order_was_cancelled_is_told(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    for (reason, told) in [
+        (
+            Some("a mistake."),
+            "It was cancelled while it waited. The reason: a mistake.",
+        ),
+        (None, "It was cancelled while it waited."),
+    ] {
+        let order = broker.work_order().for_agent(&agent).create().await;
+        let cancel = Cancel {
+            reason: reason.map(str::to_owned),
+        };
+        broker.admin().cancel_work_order(order.id, &cancel).await.unwrap();
+        let explanation = broker.admin().explain(order.id).await.unwrap();
+        assert_eq!(explanation.reasons[0].sentence, told);
+    }
+}
