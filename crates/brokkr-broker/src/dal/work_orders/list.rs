@@ -8,25 +8,31 @@ use super::{QueueStatus, QueuedOrder, order_columns, queued};
 use crate::dal::terms::{self, terms};
 use crate::dal::{DalError, Sql, Tx, Value, params, statements};
 
-/// Newest first. What an index begins with is told twice, so that both databases read it. Only what looks at a bounded number of orders says
-/// where to stop: with two bounds PostgreSQL takes all that is between them for little, and sorts it.
+/// Newest first. For whatever more is sought there are statements of their own: conditions that may or may not hold have PostgreSQL expect
+/// that hardly any order is found, and then it reads and sorts them all.
 macro_rules! list {
-    ($dialect:ident, $leading:literal) => {
-        list!($dialect, $leading, "")
-    };
-    ($dialect:ident, $leading:literal, $until:literal) => {
+    ($conditions:expr) => {
         concat!(
             "SELECT ",
             order_columns!(),
             "  FROM work_orders
               WHERE work_orders.id < $1 ",
-            $until,
-            $leading,
-            "   AND (CAST($3 AS TEXT) IS NULL OR work_orders.status = $3) ",
-            terms!($dialect, "work_orders"),
+            $conditions,
             " ORDER BY work_orders.id DESC
               LIMIT $2"
         )
+    };
+}
+
+/// Only what looks at a bounded number of orders may seek more than an index finds. What an index begins with is told twice, so that both
+/// databases read it.
+macro_rules! sought {
+    ($dialect:ident, $leading:literal) => {
+        list!(concat!(
+            $leading,
+            " AND (CAST($3 AS TEXT) IS NULL OR work_orders.status = $3) ",
+            terms!($dialect, "work_orders")
+        ))
     };
 }
 
@@ -44,30 +50,29 @@ macro_rules! horizon {
 }
 
 statements! {
-    static LIST = Sql::per_dialect("work_orders.list", list!(postgres, ""), list!(sqlite, ""));
+    static LIST = Sql::shared("work_orders.list", list!(""));
 
-    static LIST_OF_STATUS = Sql::per_dialect(
+    static LIST_OF_STATUS = Sql::shared(
         "work_orders.list_of_status",
-        list!(postgres, "AND work_orders.status = $3"),
-        list!(sqlite, "AND work_orders.status = $3"),
+        list!("AND work_orders.status = $3"),
     );
 
     static LIST_OF_AGENT = Sql::per_dialect(
         "work_orders.list_of_agent",
-        list!(postgres, "AND work_orders.claimed_by = $5"),
-        list!(sqlite, "AND work_orders.claimed_by = $5"),
+        sought!(postgres, "AND work_orders.claimed_by = $5"),
+        sought!(sqlite, "AND work_orders.claimed_by = $5"),
     );
 
     static SIFT = Sql::per_dialect(
         "work_orders.sift",
-        list!(postgres, "", "AND work_orders.id >= $9 "),
-        list!(sqlite, "", "AND work_orders.id >= $9 "),
+        sought!(postgres, "AND work_orders.id >= $9"),
+        sought!(sqlite, "AND work_orders.id >= $9"),
     );
 
     static SIFT_OF_STATUS = Sql::per_dialect(
         "work_orders.sift_of_status",
-        list!(postgres, "AND work_orders.status = $3", "AND work_orders.id >= $9 "),
-        list!(sqlite, "AND work_orders.status = $3", "AND work_orders.id >= $9 "),
+        sought!(postgres, "AND work_orders.id >= $9 AND work_orders.status = $3"),
+        sought!(sqlite, "AND work_orders.id >= $9 AND work_orders.status = $3"),
     );
 
     static HORIZON = Sql::shared("work_orders.horizon", horizon!(""));
@@ -120,22 +125,24 @@ pub async fn list(
     before: Option<WorkOrderId>,
     limit: u32,
 ) -> Result<Vec<QueuedOrder>, DalError> {
-    let statement = match (filter.until, filter.agent, filter.status) {
-        (None, Some(_), _) => &LIST_OF_AGENT,
-        (None, None, Some(_)) => &LIST_OF_STATUS,
-        (None, None, None) => &LIST,
-        (Some(_), _, Some(_)) => &SIFT_OF_STATUS,
-        (Some(_), _, None) => &SIFT,
+    let mut values = params![begin(before), limit];
+    let statement = match (filter.sifts(), filter.agent, filter.status) {
+        (false, None, None) => &LIST,
+        (false, None, Some(status)) => {
+            values.push(status.as_str().into());
+            &LIST_OF_STATUS
+        }
+        (false, Some(_), _) => {
+            values.extend(sought(filter));
+            &LIST_OF_AGENT
+        }
+        (true, _, status) => {
+            values.extend(sought(filter));
+            // There are fewer orders than may be looked at.
+            values.push(filter.until.map_or(Uuid::nil(), WorkOrderId::as_uuid).into());
+            if status.is_some() { &SIFT_OF_STATUS } else { &SIFT }
+        }
     };
-    let mut values = params![begin(before), limit, filter.status.map(QueueStatus::as_str)];
-    values.extend(terms::values(
-        filter.work_type.as_ref(),
-        filter.agent,
-        filter.label.as_ref(),
-        filter.submitted_by.as_deref(),
-        filter.text.as_deref(),
-    ));
-    values.extend(filter.until.map(Value::from));
     queued(&tx.fetch_all(statement, values).await?)
 }
 
@@ -161,6 +168,18 @@ pub async fn horizon(
         }
     };
     row.map(|row| row.get("id")).transpose()
+}
+
+fn sought(filter: &ListFilter) -> Vec<Value> {
+    let mut values = params![filter.status.map(QueueStatus::as_str)];
+    values.extend(terms::values(
+        filter.work_type.as_ref(),
+        filter.agent,
+        filter.label.as_ref(),
+        filter.submitted_by.as_deref(),
+        filter.text.as_deref(),
+    ));
+    values
 }
 
 fn begin(before: Option<WorkOrderId>) -> Uuid {
