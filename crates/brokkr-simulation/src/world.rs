@@ -287,11 +287,18 @@ impl World {
         Ok(())
     }
 
+    /// Starts agents again that have ended by themselves, as systemd and Kubernetes do: one that was cut off hears only now that a newer
+    /// process, which is gone meanwhile, had taken over.
+    fn supervise(&self) -> anyhow::Result<()> {
+        self.seats.iter().try_for_each(Seat::start)
+    }
+
     /// Waits until the queue is empty, and looks at everything.
     async fn end(&self) -> anyhow::Result<Evidence> {
         let limit = Instant::now() + PATIENCE;
         while Instant::now() < limit {
             sleep(Duration::from_secs(2)).await;
+            self.supervise()?;
             if evidence::queue(&self.inspector).await?.is_empty() {
                 sleep(AFTERMATH).await;
                 if evidence::queue(&self.inspector).await?.is_empty() {

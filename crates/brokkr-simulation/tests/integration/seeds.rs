@@ -39,6 +39,12 @@ fn another_seed_tells_another_story() {
     assert_ne!(one(1_000).story, one(1_001).story);
 }
 
+/// An agent that was cut off heard that a newer process had taken over when that one was gone, ended, and nobody started it again.
+#[test]
+fn an_agent_that_ends_by_itself_once_everything_is_healed_is_started_again() {
+    assert_eq!(one(12_392).violations, Vec::<String>::new());
+}
+
 /// Two processes of one agent on two hosts: the newer one ended what the older one was running with the outcome of an earlier
 /// attempt that it found.
 #[test]
