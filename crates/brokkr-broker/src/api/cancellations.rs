@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use brokkr_api::{CancellationsAnswer, CancellationsRequest, Problem as ProblemBody, Time};
-use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::ids::WorkOrderId;
 use brokkr_core::limits::PageLimit;
 use brokkr_core::time::Timestamp;
 use serde_json::json;
@@ -13,7 +13,7 @@ use super::extract::{Admin, Json};
 use super::on_wire::OnWire as _;
 use super::problem::{Code, Problem};
 use super::state::AppState;
-use super::work_orders::{label, queue_status, reason, sought, work_type};
+use super::work_orders::{queue_status, reason, terms};
 use crate::app::App;
 use crate::app::cancellations::{CancelFilter, Cancellations};
 use crate::app::work_orders::Choice;
@@ -67,11 +67,13 @@ fn filter(request: &CancellationsRequest, created_before: Timestamp) -> Result<C
     };
     Ok(CancelFilter {
         status,
-        work_type: request.work_type.clone().map(work_type).transpose()?,
-        agent: request.agent_id.map(AgentId::new),
-        label: request.label.clone().map(label).transpose()?,
-        submitted_by: sought("submitted_by", request.submitted_by.clone())?,
-        text: sought("text", request.text.clone())?,
+        terms: terms(
+            request.work_type.clone(),
+            request.agent_id,
+            request.label.clone(),
+            request.submitted_by.clone(),
+            request.text.clone(),
+        )?,
         created_from: micros(request.created_from).unwrap_or(Timestamp::from_micros(0)),
         created_before,
     })

@@ -6,7 +6,6 @@ use brokkr_api::{
     Ending as WireEnding, Problem as ProblemBody, RefusedRetry, RetriedOrder, RetriesAnswer, RetriesRequest,
     Time,
 };
-use brokkr_core::ids::AgentId;
 use brokkr_core::life::Ending;
 use brokkr_core::limits::PageLimit;
 use brokkr_core::time::Timestamp;
@@ -18,7 +17,7 @@ use super::extract::{Admin, Json};
 use super::on_wire::OnWire as _;
 use super::problem::{Code, Problem};
 use super::state::AppState;
-use super::work_orders::{Rendered, idempotency, label, rendered, sought, work_type};
+use super::work_orders::{Rendered, idempotency, rendered, terms};
 use crate::app::App;
 use crate::app::retries::{Retries, RetryFilter};
 use crate::app::work_orders::Choice;
@@ -42,11 +41,13 @@ fn filter(app: &App, request: &RetriesRequest) -> Result<RetryFilter, Problem> {
     let micros = |time: Option<Time>| time.map(|time| Timestamp::from_micros(time.as_micros()));
     Ok(RetryFilter {
         endings,
-        work_type: request.work_type.clone().map(work_type).transpose()?,
-        agent: request.agent_id.map(AgentId::new),
-        label: request.label.clone().map(label).transpose()?,
-        submitted_by: sought("submitted_by", request.submitted_by.clone())?,
-        text: sought("text", request.text.clone())?,
+        terms: terms(
+            request.work_type.clone(),
+            request.agent_id,
+            request.label.clone(),
+            request.submitted_by.clone(),
+            request.text.clone(),
+        )?,
         ended_from: micros(request.ended_from).unwrap_or(Timestamp::from_micros(0)),
         ended_before: app.ended_before(micros(request.ended_before)),
     })

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::Uri;
 use brokkr_api::{ListLog, Problem as ProblemBody, WorkOrderLog};
-use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::ids::WorkOrderId;
 use brokkr_core::time::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,7 +13,7 @@ use super::paging::{Page, PageRequest};
 use super::problem::{Code, Problem, sentence};
 use super::retries::ending;
 use super::state::AppState;
-use super::work_orders::{label, sought, work_type};
+use super::work_orders::terms;
 use crate::app::App;
 use crate::app::log::{LogEntry, LogError, LogFilter, LogPosition};
 
@@ -47,13 +47,15 @@ async fn list(
     let page: PageRequest<(Timestamp, WorkOrderId)> =
         PageRequest::new(query.limit, query.cursor.as_deref(), uri, &app.limits)?;
     let filter = LogFilter {
-        work_type: query.work_type.map(work_type).transpose()?,
         success: query.success,
         ending: query.ending.map(ending),
-        agent: query.agent_id.map(AgentId::new),
-        label: query.label.map(label).transpose()?,
-        submitted_by: sought("submitted_by", query.submitted_by)?,
-        text: sought("text", query.text)?,
+        terms: terms(
+            query.work_type,
+            query.agent_id,
+            query.label,
+            query.submitted_by,
+            query.text,
+        )?,
         ..LogFilter::default()
     };
     let after = page

@@ -146,7 +146,7 @@ async fn chosen(
     if let Choice::All(filter) = choice {
         heads.retain(|head| filter.status.is_none_or(|status| head.status() == status));
         let holder = |head: &OrderHead| head.claim.as_ref().map(|claim| claim.agent);
-        heads.retain(|head| filter.agent.is_none() || holder(head) == filter.agent);
+        heads.retain(|head| filter.terms.agent.is_none() || holder(head) == filter.terms.agent);
     }
     let matching = matching.unwrap_or(heads.len() as u64);
     Ok((heads, matching))

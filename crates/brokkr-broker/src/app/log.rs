@@ -3,7 +3,7 @@
 use brokkr_core::ids::WorkOrderId;
 
 use super::App;
-use super::work_orders::{Found, SIFTED_MAX};
+use super::work_orders::Found;
 use crate::dal::DalError;
 use crate::dal::log;
 
@@ -30,7 +30,7 @@ impl App {
         log::get(&mut tx, id).await?.ok_or(LogError::Absent)
     }
 
-    /// Looks for at most `limit` entries, the latest ending first, that come after `after` in this order. No more than [`SIFTED_MAX`] are
+    /// Looks for at most `limit` entries, the latest ending first, that come after `after` in this order. No more than [`Limits::search_rows_max`](crate::config::Limits::search_rows_max) are
     /// looked at.
     ///
     /// # Errors
@@ -43,25 +43,13 @@ impl App {
     ) -> Result<Found<LogEntry, LogPosition>, DalError> {
         let mut tx = self.db.read().await?;
         let until = match filter.sifts() {
-            true => log::horizon(&mut tx, &filter, after, SIFTED_MAX).await?,
+            true => log::horizon(&mut tx, &filter, after, self.limits.search_rows_max).await?,
             false => None,
         };
+        // There is nothing to go on for once the time was passed that entries had to end at or after.
+        let until = until.filter(|until| filter.ended_from.is_none_or(|from| until.completed_at >= from));
         let filter = LogFilter { until, ..filter };
         let rows = log::list(&mut tx, &filter, after, limit).await?;
         Ok(Found::new(rows, until, limit))
-    }
-
-    /// At most `limit` entries, the latest ending first, that come after `after` in this order.
-    ///
-    /// # Errors
-    /// [`DalError`] when the database cannot answer.
-    pub async fn list_log(
-        &self,
-        filter: &LogFilter,
-        after: Option<LogPosition>,
-        limit: u32,
-    ) -> Result<Vec<LogEntry>, DalError> {
-        let mut tx = self.db.read().await?;
-        log::list(&mut tx, filter, after, limit).await
     }
 }

@@ -23,6 +23,8 @@ pub struct Limits {
     pub metadata_entries_max: usize,
     /// The most rows of a list.
     pub page_rows_max: u32,
+    /// The most orders that one request looks at for those that it seeks by more than an index finds. Those behind are on the next page.
+    pub search_rows_max: u32,
     /// The most orders of one batch.
     pub batch_orders_max: usize,
     /// The most output that one attempt may store, in bytes.
@@ -45,6 +47,7 @@ impl Default for Limits {
             agent_labels_max: 100,
             metadata_entries_max: 64,
             page_rows_max: 1_000,
+            search_rows_max: 10_000,
             batch_orders_max: 1_000,
             output_bytes_max: 16 * 1024 * 1024,
             requests_per_second_max: 0,

@@ -54,11 +54,7 @@ fn all(filter: &OrderFilter, created_before: Timestamp) -> Result<CancelFilter, 
     match filter.narrowed().map_err(Trouble::bad)? {
         Narrowed::Queue(narrowed) => Ok(CancelFilter {
             status: narrowed.status,
-            work_type: narrowed.work_type,
-            agent: narrowed.agent,
-            label: narrowed.label,
-            submitted_by: narrowed.submitted_by,
-            text: narrowed.text,
+            terms: narrowed.terms,
             created_from: Timestamp::from_micros(0),
             created_before,
         }),

@@ -15,6 +15,7 @@ use super::session::ConsoleReader;
 use super::when::{When, span};
 use crate::app::App;
 use crate::app::log::LogEntry;
+use crate::app::work_orders::Found;
 
 const MICROS: i64 = 1_000_000;
 
@@ -68,6 +69,8 @@ struct LogPage {
     query: String,
     asked: Asked,
     refusal: Option<String>,
+    /// Whether entries may be found on later pages although there are few here.
+    sifted: bool,
     entries: Listed<Row>,
 }
 
@@ -77,20 +80,24 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
-    let (status, refusal, fetched) = match asked.part() {
+    let (status, refusal, found) = match asked.part() {
         Ok(part) => {
-            let fetched = app.list_log(&part.filter, part.after, FETCHED).await?;
-            (StatusCode::OK, None, fetched)
+            let found = app.find_in_log(part.filter, part.after, FETCHED).await?;
+            (StatusCode::OK, None, found)
         }
-        Err(sentence) => (StatusCode::BAD_REQUEST, Some(sentence), Vec::new()),
+        Err(sentence) => (StatusCode::BAD_REQUEST, Some(sentence), Found::default()),
     };
     let now = app.now();
+    let sifted = found.looked_until.is_some();
+    let mut entries = Listed::new(found.rows, |last| asked.page_after(last.position()));
+    entries.next = entries.next.or(found.looked_until.map(|at| asked.page_after(at)));
     let page = page(&LogPage {
         shell: Shell::new(&session, "log"),
         endings: Ending::ALL,
         query: asked.query(),
         refusal,
-        entries: Listed::new(fetched, |last| asked.page_after(last)).map(|entry| Row::new(entry, now)),
+        sifted,
+        entries: entries.map(|entry| Row::new(entry, now)),
         asked,
     })?;
     Ok((status, page).into_response())

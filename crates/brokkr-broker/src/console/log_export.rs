@@ -15,8 +15,9 @@ use tracing::error;
 
 use super::log_filter::{Asked, Part};
 use super::page::Trouble;
-use super::session::ConsoleReader;
-use crate::app::log::{LogEntry, LogPosition};
+use super::session::{ConsoleReader, Session};
+use crate::app::console_sessions::SessionToken;
+use crate::app::log::LogEntry;
 use crate::app::{App, DalError};
 use crate::error_chain::chain;
 
@@ -46,6 +47,8 @@ const COLUMNS: [&str; 16] = [
 /// Why an export ends before its end. The connection is closed then, so that nobody takes a part for the whole.
 #[derive(Debug, thiserror::Error)]
 enum ExportError {
+    #[error("its session is over")]
+    SignedOut,
     #[error("could not read the log")]
     Storage(#[from] DalError),
     #[error("could not write an order as a row")]
@@ -79,30 +82,30 @@ struct Line {
 }
 
 pub(super) async fn csv(
-    _: ConsoleReader,
+    ConsoleReader(session): ConsoleReader,
     State(app): State<App>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
-    export::<Csv>(app, &asked)
+    export::<Csv>(app, session, &asked)
 }
 
 pub(super) async fn json_lines(
-    _: ConsoleReader,
+    ConsoleReader(session): ConsoleReader,
     State(app): State<App>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
-    export::<JsonLines>(app, &asked)
+    export::<JsonLines>(app, session, &asked)
 }
 
-fn export<F: Form>(app: App, asked: &Asked) -> Result<Response, Trouble> {
+fn export<F: Form>(app: App, session: Session, asked: &Asked) -> Result<Response, Trouble> {
     let part = asked.part().map_err(|sentence| Trouble::bad(&sentence))?;
     let mut head = Vec::new();
     F::begin(&mut head).map_err(|error| Trouble::defect(&error))?;
     let pages = futures_util::stream::try_unfold(Some((head, part)), move |left| {
-        let app = app.clone();
+        let (app, token) = (app.clone(), session.token.clone());
         async move {
             let Some((text, part)) = left else { return Ok(None) };
-            let read = next::<F>(&app, text, part).await;
+            let read = next::<F>(&app, &token, text, part).await;
             read.map(Some)
                 .inspect_err(|error| error!(error = %chain(error), "an export ended before its end"))
         }
@@ -120,17 +123,18 @@ fn export<F: Form>(app: App, asked: &Asked) -> Result<Response, Trouble> {
 /// The text of the next few orders, after `text`, and what is left after them.
 async fn next<F: Form>(
     app: &App,
+    token: &SessionToken,
     mut text: Vec<u8>,
     part: Part,
 ) -> Result<(Vec<u8>, Option<(Vec<u8>, Part)>), ExportError> {
-    let entries = app.list_log(&part.filter, part.after, READ).await?;
-    let is_more = entries.len() >= READ as usize;
-    let last = entries.last().filter(|_| is_more).map(|last| LogPosition {
-        completed_at: last.completed_at,
-        id: last.id,
-    });
-    F::write(&mut text, entries)?;
-    let left = last.map(|last| {
+    if app.session(token).await?.is_none() {
+        return Err(ExportError::SignedOut);
+    }
+    let found = app.find_in_log(part.filter.clone(), part.after, READ).await?;
+    let is_more = found.rows.len() >= READ as usize;
+    let last = found.rows.last().filter(|_| is_more).map(LogEntry::position);
+    F::write(&mut text, found.rows)?;
+    let left = last.or(found.looked_until).map(|last| {
         let part = Part {
             after: Some(last),
             ..part

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::page::url_encoded;
-use crate::app::log::{LogEntry, LogFilter, LogPosition};
+use crate::app::log::{LogFilter, LogPosition};
+use crate::app::work_orders::Terms;
 
 /// The fields of the address, as they were written.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -49,14 +50,17 @@ impl Asked {
         })?;
         Ok(Part {
             filter: LogFilter {
-                work_type: said(&self.work_type, |text| {
-                    WorkType::parse(text).map_err(|_| format!("{text:?} can be no type of work."))
-                })?,
+                terms: Terms {
+                    work_type: said(&self.work_type, |text| {
+                        WorkType::parse(text).map_err(|_| format!("{text:?} can be no type of work."))
+                    })?,
+                    agent: said(&self.agent, |text| {
+                        text.parse()
+                            .map_err(|_| format!("{text:?} is no id of an agent."))
+                    })?,
+                    ..Terms::default()
+                },
                 ending: said(&self.ending, ending)?,
-                agent: said(&self.agent, |text| {
-                    text.parse()
-                        .map_err(|_| format!("{text:?} is no id of an agent."))
-                })?,
                 ended_from: said(&self.since, |text| time("since", text))?,
                 ..LogFilter::default()
             },
@@ -81,8 +85,8 @@ impl Asked {
     }
 
     /// The page that begins after an entry.
-    pub(super) fn page_after(&self, entry: &LogEntry) -> String {
-        let position = format!("{}.{}", entry.completed_at.as_micros(), entry.id);
+    pub(super) fn page_after(&self, last: LogPosition) -> String {
+        let position = format!("{}.{}", last.completed_at.as_micros(), last.id);
         format!("/log?{}&after={}", self.query(), url_encoded(&position))
     }
 }

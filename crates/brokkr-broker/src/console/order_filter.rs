@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::page::{Trouble, url_encoded};
 use crate::app::App;
 use crate::app::log::LogFilter;
-use crate::app::work_orders::{ListFilter, QueueStatus};
+use crate::app::work_orders::{ListFilter, QueueStatus, Terms};
 
 /// The states: the word in the address, and what people read.
 pub(super) const STATES: [(&str, &str); 12] = [
@@ -48,15 +48,6 @@ pub(super) enum Narrowed {
     Queue(ListFilter),
     /// Orders that ended.
     Log(LogFilter),
-}
-
-/// The fields that hold for queue and log.
-struct Terms {
-    work_type: Option<WorkType>,
-    agent: Option<AgentId>,
-    label: Option<Label>,
-    submitted_by: Option<String>,
-    text: Option<String>,
 }
 
 impl OrderFilter {
@@ -126,22 +117,14 @@ impl OrderFilter {
                 .find(|status| status.as_str() == self.state);
             return Ok(Narrowed::Queue(ListFilter {
                 status,
-                work_type: terms.work_type,
-                agent: terms.agent,
-                label: terms.label,
-                submitted_by: terms.submitted_by,
-                text: terms.text,
+                terms,
                 until: None,
             }));
         }
         Ok(Narrowed::Log(LogFilter {
-            work_type: terms.work_type,
             success: (self.state == "UNSUCCESSFUL").then_some(false),
             ending: self.ending(),
-            agent: terms.agent,
-            label: terms.label,
-            submitted_by: terms.submitted_by,
-            text: terms.text,
+            terms,
             ..LogFilter::default()
         }))
     }

@@ -143,10 +143,7 @@ async fn of_log(app: &App, filter: LogFilter, place: &Place) -> Result<Found, Tr
     let now = app.now();
     let mut found = app.find_in_log(filter, position(&place.after), PAGE + 1).await?;
     let more = cut(&mut found.rows);
-    let last = found.rows.last().filter(|_| more).map(|entry| LogPosition {
-        completed_at: entry.completed_at,
-        id: entry.id,
-    });
+    let last = found.rows.last().filter(|_| more).map(LogEntry::position);
     Ok(Found {
         next: last
             .or(found.looked_until)

@@ -40,7 +40,10 @@ pub(super) async fn show(
 ) -> Result<Response, Trouble> {
     let queue = app.queue_now().await?;
     let agents = app.list_agents(&session.caller, None, AGENTS_COUNTED_MAX).await?;
-    let ended = app.list_log(&LogFilter::default(), None, ENDED_SHOWN).await?;
+    let ended = app
+        .find_in_log(LogFilter::default(), None, ENDED_SHOWN)
+        .await?
+        .rows;
     let hour = app.recent_endings(Window::Hour).await?;
     let day = app.recent_endings(Window::Day).await?;
     let now = app.now();

@@ -58,11 +58,7 @@ fn all(filter: &OrderFilter, ended_before: Timestamp) -> Result<RetryFilter, Tro
     match filter.narrowed().map_err(Trouble::bad)? {
         Narrowed::Log(narrowed) => Ok(RetryFilter {
             endings: filter.ending().map_or(ENDINGS.to_vec(), |ending| vec![ending]),
-            work_type: narrowed.work_type,
-            agent: narrowed.agent,
-            label: narrowed.label,
-            submitted_by: narrowed.submitted_by,
-            text: narrowed.text,
+            terms: narrowed.terms,
             ended_from: ended_before.minus(DAY),
             ended_before,
         }),

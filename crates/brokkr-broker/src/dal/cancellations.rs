@@ -1,10 +1,9 @@
 //! Orders of the queue that somebody may still wish to cancel.
 
-use brokkr_core::ids::{AgentId, WorkOrderId};
-use brokkr_core::names::{Label, WorkType};
+use brokkr_core::ids::WorkOrderId;
 use brokkr_core::time::Timestamp;
 
-use super::terms::{self, terms};
+use super::terms::{Terms, terms};
 use super::work_orders::QueueStatus;
 use super::{DalError, Kind, Rows, Sql, Tx, Value, params, statements};
 
@@ -55,16 +54,8 @@ statements! {
 pub struct CancelFilter {
     /// Only those in this state.
     pub status: Option<QueueStatus>,
-    /// Only those of this type.
-    pub work_type: Option<WorkType>,
-    /// Only those that this agent holds.
-    pub agent: Option<AgentId>,
-    /// Only those that are for this label.
-    pub label: Option<Label>,
-    /// Only those that this caller submitted.
-    pub submitted_by: Option<String>,
-    /// Only those with this text in their id, their metadata or what they say to run, in letters of any case.
-    pub text: Option<String>,
+    /// What else must hold.
+    pub terms: Terms,
     /// Only those that were accepted at this time or later.
     pub created_from: Timestamp,
     /// Only those that were accepted before this time.
@@ -75,13 +66,7 @@ impl CancelFilter {
     fn values(&self) -> Vec<Value> {
         let status = self.status.map(QueueStatus::as_str);
         let mut values = params![self.created_from, self.created_before, status];
-        values.extend(terms::values(
-            self.work_type.as_ref(),
-            self.agent,
-            self.label.as_ref(),
-            self.submitted_by.as_deref(),
-            self.text.as_deref(),
-        ));
+        values.extend(self.terms.values());
         values
     }
 }

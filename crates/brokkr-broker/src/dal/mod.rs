@@ -39,7 +39,7 @@ mod sql;
 #[cfg(feature = "simulation")]
 pub mod stage;
 pub mod sweeps;
-mod terms;
+pub mod terms;
 mod tx;
 pub mod vacuum;
 mod value;

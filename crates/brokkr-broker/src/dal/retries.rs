@@ -1,12 +1,11 @@
 //! Orders that ended and were not repeated.
 
-use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::ids::WorkOrderId;
 use brokkr_core::life::Ending;
-use brokkr_core::names::{Label, WorkType};
 use brokkr_core::time::Timestamp;
 
 use super::log::{self, LogEntry};
-use super::terms::{self, terms};
+use super::terms::{Terms, terms};
 use super::{DalError, Kind, Rows, Sql, Tx, Value, params, statements};
 
 /// The endings that are looked for are the input.
@@ -86,16 +85,8 @@ statements! {
 pub struct RetryFilter {
     /// Those that ended in one of these ways.
     pub endings: Vec<Ending>,
-    /// Only those of this type.
-    pub work_type: Option<WorkType>,
-    /// Only those that this agent held at their end.
-    pub agent: Option<AgentId>,
-    /// Only those that were for this label.
-    pub label: Option<Label>,
-    /// Only those that this caller submitted.
-    pub submitted_by: Option<String>,
-    /// Only those with this text in their id, their metadata or what they said to run, in letters of any case.
-    pub text: Option<String>,
+    /// What else must hold.
+    pub terms: Terms,
     /// Only those that ended at this time or later.
     pub ended_from: Timestamp,
     /// Only those that ended before this time.
@@ -110,13 +101,7 @@ impl RetryFilter {
             .map(|ending| params![ending.as_str()])
             .collect();
         let mut values = params![endings, self.ended_from, self.ended_before];
-        values.extend(terms::values(
-            self.work_type.as_ref(),
-            self.agent,
-            self.label.as_ref(),
-            self.submitted_by.as_deref(),
-            self.text.as_deref(),
-        ));
+        values.extend(self.terms.values());
         values
     }
 }

@@ -55,21 +55,37 @@ macro_rules! terms {
 }
 pub(in crate::dal) use terms;
 
-/// The parameters.
-pub(in crate::dal) fn values(
-    work_type: Option<&WorkType>,
-    agent: Option<AgentId>,
-    label: Option<&Label>,
-    submitted_by: Option<&str>,
-    text: Option<&str>,
-) -> Vec<Value> {
-    params![
-        work_type,
-        agent,
-        label.map(Label::as_str),
-        submitted_by,
-        text.map(containing).as_deref(),
-    ]
+/// By what orders of the queue and of the log are chosen alike. What is not told holds for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Only those of this type.
+    pub work_type: Option<WorkType>,
+    /// Only those that this agent holds, or held at their end.
+    pub agent: Option<AgentId>,
+    /// Only those that are, or were, for this label.
+    pub label: Option<Label>,
+    /// Only those that this caller submitted.
+    pub submitted_by: Option<String>,
+    /// Only those with this text in their id, their metadata or what they say to run, in letters of any case.
+    pub text: Option<String>,
+}
+
+impl Terms {
+    /// Whether they tell something that no index finds.
+    pub(in crate::dal) const fn sift(&self) -> bool {
+        self.label.is_some() || self.submitted_by.is_some() || self.text.is_some()
+    }
+
+    /// The parameters.
+    pub(in crate::dal) fn values(&self) -> Vec<Value> {
+        params![
+            self.work_type.as_ref(),
+            self.agent,
+            self.label.as_ref().map(Label::as_str),
+            self.submitted_by.as_deref(),
+            self.text.as_deref().map(containing).as_deref(),
+        ]
+    }
 }
 
 /// What a text is like that has this one in it.

@@ -341,9 +341,10 @@ async fn begin(sides: &[Side; 2]) -> (Timestamp, Epoch) {
         side.broker.clock().advance(now.since(side.broker.now()));
         let app = side.app();
         for order in app
-            .list_work_orders(&ListFilter::default(), None, 100)
+            .find_work_orders(ListFilter::default(), None, 100)
             .await
             .unwrap()
+            .rows
         {
             app.delete_work_order(&side.admin, order.id()).await.unwrap();
         }

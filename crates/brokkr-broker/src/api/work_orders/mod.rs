@@ -14,6 +14,7 @@ use brokkr_core::names::{Label, WorkType};
 use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 pub(super) use self::submission::class;
 use self::submission::unknown_agent;
@@ -26,7 +27,7 @@ use super::problem::{Code, Problem, sentence};
 use super::state::AppState;
 use crate::app::App;
 use crate::app::work_orders::{
-    CancelError, Cancelled, DeleteError, ListFilter, QueueStatus, QueuedOrder, ReadError, RetryError,
+    CancelError, Cancelled, DeleteError, ListFilter, QueueStatus, QueuedOrder, ReadError, RetryError, Terms,
 };
 
 /// The longest reason that somebody may give, in characters.
@@ -60,7 +61,13 @@ async fn list(
 ) -> Result<Page<WorkOrder>, Problem> {
     let page: PageRequest<WorkOrderId> =
         PageRequest::new(query.limit, query.cursor.as_deref(), uri, &app.limits)?;
-    let work_type = query.work_type.map(work_type).transpose()?;
+    let terms = terms(
+        query.work_type,
+        query.agent_id,
+        query.label,
+        query.submitted_by,
+        query.text,
+    )?;
     let status = match query.status.map(queue_status) {
         None => None,
         Some(Some(status)) => Some(status),
@@ -69,11 +76,7 @@ async fn list(
     };
     let filter = ListFilter {
         status,
-        work_type,
-        agent: query.agent_id.map(AgentId::new),
-        label: query.label.map(label).transpose()?,
-        submitted_by: sought("submitted_by", query.submitted_by)?,
-        text: sought("text", query.text)?,
+        terms,
         until: None,
     };
     let found = app
@@ -83,24 +86,36 @@ async fn list(
     Ok(page.answer_until(found.rows, found.looked_until, QueuedOrder::id))
 }
 
-/// A label that is asked for.
-pub(super) fn label(text: String) -> Result<Label, Problem> {
-    Label::parse(text).map_err(|error| Problem::invalid_name(Code::InvalidLabel, &error))
+/// By what orders are chosen, as lists and acts on many say it.
+pub(super) fn terms(
+    kind: Option<String>,
+    agent: Option<Uuid>,
+    label: Option<String>,
+    submitted_by: Option<String>,
+    text: Option<String>,
+) -> Result<Terms, Problem> {
+    let no_label = |error| Problem::invalid_name(Code::InvalidLabel, &error);
+    Ok(Terms {
+        work_type: kind.map(work_type).transpose()?,
+        agent: agent.map(AgentId::new),
+        label: label.map(Label::parse).transpose().map_err(no_label)?,
+        submitted_by: sought("submitted_by", submitted_by)?,
+        text: sought("text", text)?,
+    })
 }
 
-/// A text that is looked for.
-pub(super) fn sought(field: &'static str, text: Option<String>) -> Result<Option<String>, Problem> {
+/// A type that is asked for.
+pub(super) fn work_type(text: String) -> Result<WorkType, Problem> {
+    WorkType::parse(text).map_err(|error| Problem::invalid_name(Code::InvalidQuery, &error))
+}
+
+fn sought(field: &'static str, text: Option<String>) -> Result<Option<String>, Problem> {
     let Some(text) = text else { return Ok(None) };
     if (1..=SOUGHT_CHARACTERS_MAX).contains(&text.chars().count()) && !text.contains('\0') {
         return Ok(Some(text));
     }
     let rule = format!("{field} must have 1 to {SOUGHT_CHARACTERS_MAX} characters and no NUL.");
     Err(Problem::new(Code::InvalidQuery, rule).with_details(json!({"field": field})))
-}
-
-/// A type that is asked for.
-pub(super) fn work_type(text: String) -> Result<WorkType, Problem> {
-    WorkType::parse(text).map_err(|error| Problem::invalid_name(Code::InvalidQuery, &error))
 }
 
 pub(super) const fn queue_status(status: WorkOrderStatus) -> Option<QueueStatus> {

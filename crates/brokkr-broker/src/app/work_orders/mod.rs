@@ -16,12 +16,13 @@ pub(super) use self::create::unknown_among;
 pub use self::create::{CreateError, StartBy, Submission};
 pub use self::delete::DeleteError;
 pub(super) use self::read::find;
-pub use self::read::{Found, ReadError, SIFTED_MAX, WorkOrder};
+pub use self::read::{Found, ReadError, WorkOrder};
 pub use self::retry::RetryError;
 pub(super) use self::retry::repeated;
 pub use self::targeting::TargetingChangeError;
 use super::waiters::Work;
 use crate::dal::routes::Routed;
+pub use crate::dal::terms::Terms;
 pub use crate::dal::work_orders::{CancelRequest, Claim, ListFilter, QueueStatus, QueuedOrder};
 
 /// Many orders, to do the same with.

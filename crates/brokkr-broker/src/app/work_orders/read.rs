@@ -16,9 +16,6 @@ pub enum WorkOrder {
     Ended(Box<LogEntry>),
 }
 
-/// No request looks at more orders than that, however few of them are wanted.
-pub const SIFTED_MAX: u32 = 10_000;
-
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found<T, P> {
@@ -26,6 +23,15 @@ pub struct Found<T, P> {
     pub rows: Vec<T>,
     /// No order after this one was looked at, although there was room for more.
     pub looked_until: Option<P>,
+}
+
+impl<T, P> Default for Found<T, P> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            looked_until: None,
+        }
+    }
 }
 
 impl<T, P> Found<T, P> {
@@ -56,7 +62,8 @@ impl App {
         find(&mut tx, id).await?.ok_or(ReadError::Absent)
     }
 
-    /// Looks for at most `limit` orders of the queue, newest first, that are older than `before`. No more than [`SIFTED_MAX`] are looked at.
+    /// Looks for at most `limit` orders of the queue, newest first, that are older than `before`. No more than
+    /// [`Limits::search_rows_max`](crate::config::Limits::search_rows_max) are looked at.
     ///
     /// # Errors
     /// [`DalError`] when the database cannot answer.
@@ -68,26 +75,12 @@ impl App {
     ) -> Result<Found<QueuedOrder, WorkOrderId>, DalError> {
         let mut tx = self.db.read().await?;
         let until = match filter.sifts() {
-            true => work_orders::horizon(&mut tx, &filter, before, SIFTED_MAX).await?,
+            true => work_orders::horizon(&mut tx, &filter, before, self.limits.search_rows_max).await?,
             false => None,
         };
         let filter = ListFilter { until, ..filter };
         let rows = work_orders::list(&mut tx, &filter, before, limit).await?;
         Ok(Found::new(rows, until, limit))
-    }
-
-    /// At most `limit` orders of the queue, newest first, that are older than `before`.
-    ///
-    /// # Errors
-    /// [`DalError`] when the database cannot answer.
-    pub async fn list_work_orders(
-        &self,
-        filter: &ListFilter,
-        before: Option<WorkOrderId>,
-        limit: u32,
-    ) -> Result<Vec<QueuedOrder>, DalError> {
-        let mut tx = self.db.read().await?;
-        work_orders::list(&mut tx, filter, before, limit).await
     }
 }
 

@@ -1,13 +1,12 @@
 //! Listing the log.
 
-use brokkr_core::ids::{AgentId, WorkOrderId};
+use brokkr_core::ids::WorkOrderId;
 use brokkr_core::life::Ending;
-use brokkr_core::names::{Label, WorkType};
 use brokkr_core::time::Timestamp;
 use uuid::Uuid;
 
 use super::{LogEntry, entries};
-use crate::dal::terms::{self, terms};
+use crate::dal::terms::{Terms, terms};
 use crate::dal::{DalError, Sql, Tx, Value, params, statements};
 
 /// The latest ending first. One condition is told twice, so that both databases read the index that begins with it. Only what looks at a
@@ -101,20 +100,12 @@ statements! {
 /// Which entries to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFilter {
-    /// Only those of this type.
-    pub work_type: Option<WorkType>,
+    /// What else must hold.
+    pub terms: Terms,
     /// Only successes, or only the others.
     pub success: Option<bool>,
     /// Only those that ended so.
     pub ending: Option<Ending>,
-    /// Only those that this agent held at their end.
-    pub agent: Option<AgentId>,
-    /// Only those that were for this label.
-    pub label: Option<Label>,
-    /// Only those that this caller submitted.
-    pub submitted_by: Option<String>,
-    /// Only those with this text in their id, their metadata or what they said to run, in letters of any case.
-    pub text: Option<String>,
     /// Only those that ended at this time or later.
     pub ended_from: Option<Timestamp>,
     /// Only this one and those that ended later.
@@ -126,13 +117,11 @@ impl LogFilter {
     #[must_use]
     pub fn sifts(&self) -> bool {
         let indexed = [
-            self.work_type.is_some(),
+            self.terms.work_type.is_some(),
             self.success().is_some(),
-            self.agent.is_some(),
+            self.terms.agent.is_some(),
         ];
-        self.label.is_some()
-            || self.submitted_by.is_some()
-            || self.text.is_some()
+        self.terms.sift()
             || self.ending.is_some_and(|ending| ending != Ending::Succeeded)
             || indexed.into_iter().filter(|told| *told).count() > 1
     }
@@ -162,6 +151,17 @@ pub struct LogPosition {
     pub id: WorkOrderId,
 }
 
+impl LogEntry {
+    /// Its place in the list.
+    #[must_use]
+    pub const fn position(&self) -> LogPosition {
+        LogPosition {
+            completed_at: self.completed_at,
+            id: self.id,
+        }
+    }
+}
+
 /// A page of the log, the latest ending first: at most `limit` entries that come after `after` in this order.
 ///
 /// # Errors
@@ -173,23 +173,15 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<LogEntry>, DalError> {
     let success = filter.success();
-    let (list, sift) = match filter {
-        LogFilter { agent: Some(_), .. } => (&LIST_OF_AGENT, &SIFT_OF_AGENT),
-        LogFilter {
-            work_type: Some(_), ..
-        } => (&LIST_OF_WORK_TYPE, &SIFT_OF_WORK_TYPE),
-        LogFilter { .. } if success.is_some() => (&LIST_OF_SUCCESS, &SIFT_OF_SUCCESS),
-        LogFilter { .. } => (&LIST, &SIFT),
+    let (list, sift) = match (filter.terms.agent, &filter.terms.work_type, success) {
+        (Some(_), _, _) => (&LIST_OF_AGENT, &SIFT_OF_AGENT),
+        (None, Some(_), _) => (&LIST_OF_WORK_TYPE, &SIFT_OF_WORK_TYPE),
+        (None, None, Some(_)) => (&LIST_OF_SUCCESS, &SIFT_OF_SUCCESS),
+        (None, None, None) => (&LIST, &SIFT),
     };
     let mut values = begin(after);
     values.push(limit.into());
-    values.extend(terms::values(
-        filter.work_type.as_ref(),
-        filter.agent,
-        filter.label.as_ref(),
-        filter.submitted_by.as_deref(),
-        filter.text.as_deref(),
-    ));
+    values.extend(filter.terms.values());
     values.extend(params![success, filter.ending]);
     let statement = match filter.last() {
         Some(last) => {
@@ -213,31 +205,20 @@ pub async fn horizon(
 ) -> Result<Option<LogPosition>, DalError> {
     let mut values = begin(after);
     values.push(entries.saturating_sub(1).into());
-    let statement = match (filter, filter.success()) {
-        (
-            LogFilter {
-                agent: Some(agent), ..
-            },
-            _,
-        ) => {
-            values.push((*agent).into());
+    let statement = match (filter.terms.agent, &filter.terms.work_type, filter.success()) {
+        (Some(agent), _, _) => {
+            values.push(agent.into());
             &HORIZON_OF_AGENT
         }
-        (
-            LogFilter {
-                work_type: Some(work_type),
-                ..
-            },
-            _,
-        ) => {
+        (None, Some(work_type), _) => {
             values.push(work_type.into());
             &HORIZON_OF_WORK_TYPE
         }
-        (_, Some(success)) => {
+        (None, None, Some(success)) => {
             values.push(success.into());
             &HORIZON_OF_SUCCESS
         }
-        (_, None) => &HORIZON,
+        (None, None, None) => &HORIZON,
     };
     let row = tx.fetch_optional(statement, values).await?;
     row.map(|row| {

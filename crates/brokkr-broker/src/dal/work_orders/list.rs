@@ -1,11 +1,10 @@
 //! Listing the queue.
 
-use brokkr_core::ids::{AgentId, WorkOrderId};
-use brokkr_core::names::{Label, WorkType};
+use brokkr_core::ids::WorkOrderId;
 use uuid::Uuid;
 
 use super::{QueueStatus, QueuedOrder, order_columns, queued};
-use crate::dal::terms::{self, terms};
+use crate::dal::terms::{Terms, terms};
 use crate::dal::{DalError, Sql, Tx, Value, params, statements};
 
 /// Newest first. For whatever more is sought there are statements of their own: conditions that may or may not hold have PostgreSQL expect
@@ -88,16 +87,8 @@ statements! {
 pub struct ListFilter {
     /// Only those in this state.
     pub status: Option<QueueStatus>,
-    /// Only those of this type.
-    pub work_type: Option<WorkType>,
-    /// Only those that this agent holds.
-    pub agent: Option<AgentId>,
-    /// Only those that are for this label.
-    pub label: Option<Label>,
-    /// Only those that this caller submitted.
-    pub submitted_by: Option<String>,
-    /// Only those with this text in their id, their metadata or what they say to run, in letters of any case.
-    pub text: Option<String>,
+    /// What else must hold.
+    pub terms: Terms,
     /// Only this one and those that are newer.
     pub until: Option<WorkOrderId>,
 }
@@ -106,12 +97,9 @@ impl ListFilter {
     /// Whether orders are looked at that are not wanted.
     #[must_use]
     pub const fn sifts(&self) -> bool {
-        let sought = self.work_type.is_some()
-            || self.label.is_some()
-            || self.submitted_by.is_some()
-            || self.text.is_some();
+        let sought = self.terms.work_type.is_some() || self.terms.sift();
         // No agent holds many.
-        sought && self.agent.is_none()
+        sought && self.terms.agent.is_none()
     }
 }
 
@@ -126,7 +114,7 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<QueuedOrder>, DalError> {
     let mut values = params![begin(before), limit];
-    let statement = match (filter.sifts(), filter.agent, filter.status) {
+    let statement = match (filter.sifts(), filter.terms.agent, filter.status) {
         (false, None, None) => &LIST,
         (false, None, Some(status)) => {
             values.push(status.as_str().into());
@@ -172,13 +160,7 @@ pub async fn horizon(
 
 fn sought(filter: &ListFilter) -> Vec<Value> {
     let mut values = params![filter.status.map(QueueStatus::as_str)];
-    values.extend(terms::values(
-        filter.work_type.as_ref(),
-        filter.agent,
-        filter.label.as_ref(),
-        filter.submitted_by.as_deref(),
-        filter.text.as_deref(),
-    ));
+    values.extend(filter.terms.values());
     values
 }
 

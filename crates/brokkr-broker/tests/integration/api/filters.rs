@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use brokkr_api::{FailureClass, WorkOrder};
+use brokkr_broker::config::Limits;
 use brokkr_testkit::{Answer, Backend, TestAgent, TestBroker};
 use rstest::rstest;
 use uuid::Uuid;
@@ -144,6 +145,45 @@ async fn pages_of_what_was_found_keep_the_filter(
         }
         wanted.reverse();
     }
+}
+
+/// What each page of a list has, as its links lead on.
+async fn pages(broker: &TestBroker, path: &str) -> Vec<Vec<Uuid>> {
+    let (mut pages, mut next) = (Vec::new(), path.to_owned());
+    while !next.is_empty() {
+        pages.push(listed(broker, &next).await);
+        next = next_of(&get(broker, broker.admin_pak(), &next).await);
+    }
+    pages
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_search_looks_at_no_more_orders_than_it_may_and_its_link_leads_behind_them(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let limits = Limits {
+        search_rows_max: 2,
+        ..Limits::default()
+    };
+    let broker = TestBroker::start_with(backend, limits).await;
+    let mut orders = Vec::new();
+    for label in ["gpu", "other", "other", "other", "other"] {
+        orders.push(broker.work_order().label(label).create().await.id);
+    }
+    let found = pages(&broker, "/api/v1/work-orders?label=gpu").await;
+    assert_eq!(found, [vec![], vec![], vec![orders[0]]]);
+
+    for order in &orders {
+        broker
+            .admin()
+            .cancel_work_order(*order, &Default::default())
+            .await
+            .unwrap();
+        broker.advance(Duration::from_secs(1)).await;
+    }
+    let found = pages(&broker, "/api/v1/work-order-log?label=gpu").await;
+    assert_eq!(found, [vec![], vec![], vec![orders[0]]]);
 }
 
 fn next_of(answer: &Answer) -> String {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use brokkr_api::{Cancel, FailureClass, Time};
+use brokkr_broker::config::Limits;
 use brokkr_testkit::{Backend, TestAgent, TestBroker};
+use reqwest::Method;
 use rstest::rstest;
 use serde_json::Value;
 
@@ -39,6 +41,12 @@ async fn succeeded(broker: &TestBroker, agent: &TestAgent) -> String {
 
 fn time(broker: &TestBroker) -> String {
     encoded(&Time::from_micros(broker.now().as_micros()).to_string())
+}
+
+/// The page after this one.
+fn next(page: &str) -> Option<String> {
+    let (before, _) = page.split_once("\" rel=\"next\"")?;
+    Some(before.rsplit('"').next()?.replace("&#38;", "&"))
 }
 
 /// The rows of a file of comma-separated values, by their columns.
@@ -119,9 +127,7 @@ async fn a_long_log_is_paged_and_exported_whole(
     }
     let admin = Visitor::signed_in(&broker, broker.admin_pak()).await;
     let first = admin.get("/log?ending=cancelled").await.text;
-    let (before, _) = first.split_once("\" rel=\"next\"").unwrap();
-    let next = before.rsplit('"').next().unwrap().replace("&#38;", "&");
-    let second = admin.get(&next).await.text;
+    let second = admin.get(&next(&first).unwrap()).await.text;
     for order in &orders {
         let link = format!("/orders/{order}\"");
         assert!(
@@ -147,6 +153,77 @@ async fn a_long_log_is_paged_and_exported_whole(
     let mut sorted = ids.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, orders, "each order is there once");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_search_for_a_rare_ending_goes_on_page_by_page_and_not_beyond_its_time(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let limits = Limits {
+        search_rows_max: 2,
+        ..Limits::default()
+    };
+    let broker = TestBroker::start_with(backend, limits).await;
+    let agent = broker.agent().await;
+    let rare = cancelled(&broker, "no").await;
+    broker.advance(Duration::from_secs(60)).await;
+    let middle = time(&broker);
+    for _ in 0..3 {
+        broker.advance(Duration::from_secs(1)).await;
+        failed(&broker, &agent).await;
+    }
+    let admin = Visitor::signed_in(&broker, broker.admin_pak()).await;
+
+    let first = admin.get("/log?ending=cancelled").await.text;
+    assert!(first.contains("none among those that were looked at"), "{first}");
+    let second = admin.get(&next(&first).unwrap()).await.text;
+    assert!(second.contains(&rare), "{second}");
+    let exported = admin.get("/log/export.csv?ending=cancelled").await.text;
+    assert!(exported.contains(&rare), "{exported}");
+
+    let first = admin
+        .get(&format!("/log?ending=cancelled&since={middle}"))
+        .await
+        .text;
+    let second = admin.get(&next(&first).unwrap()).await.text;
+    assert!(
+        second.contains("There are none.") && next(&second).is_none(),
+        "{second}"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_file_that_is_still_read_after_its_session_does_not_seem_whole(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let yaml = format!("a: {}", "b".repeat(400_000));
+    // More than the broker reads at a time, and more than a connection holds.
+    for _ in 0..60 {
+        let order = broker.work_order().label("gpu").yaml(&yaml).create().await.id;
+        broker
+            .admin()
+            .cancel_work_order(order, &Cancel::default())
+            .await
+            .unwrap();
+    }
+    let admin = Visitor::signed_in(&broker, broker.admin_pak()).await;
+    let mut file = admin
+        .request(Method::GET, "/log/export.jsonl")
+        .send()
+        .await
+        .unwrap();
+    assert!(file.chunk().await.unwrap().is_some(), "it begins");
+    assert_eq!(admin.act("/sign-out", "").await.status, 303);
+    let ended = loop {
+        match file.chunk().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert!(ended.is_err(), "the connection breaks");
 }
 
 #[rstest]

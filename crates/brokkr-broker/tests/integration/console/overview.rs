@@ -80,3 +80,20 @@ async fn the_overview_counts_and_draws_how_orders_ended_in_the_last_hour_and_day
     assert_eq!(tile(&page, "Succeeded"), "0", "that was more than an hour ago");
     assert_eq!(bars(&page, "succeeded"), 1, "the day still has it");
 }
+
+#[rstest]
+#[tokio::test]
+async fn endings_are_counted_once_in_some_seconds_however_often_somebody_looks(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let visitor = Visitor::signed_in(&broker, broker.admin_pak()).await;
+    let succeeded = async || tile(&visitor.get("/").await.text, "Succeeded");
+    assert_eq!(succeeded().await, "0");
+    let order = broker.work_order().for_agent(&agent).create().await;
+    agent.succeed(&agent.claim(&order).await.unwrap()).await.unwrap();
+    assert_eq!(succeeded().await, "0", "as counted a moment ago");
+    broker.advance(Duration::from_secs(5)).await;
+    assert_eq!(succeeded().await, "1");
+}

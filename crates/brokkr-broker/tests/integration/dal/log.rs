@@ -3,6 +3,8 @@
 use brokkr_broker::dal::attempts;
 use brokkr_broker::dal::log::{self, LogEntry, LogFilter, LogPosition};
 use brokkr_broker::dal::output::{self, NewChunk};
+use brokkr_broker::dal::recent_endings;
+use brokkr_broker::dal::terms::Terms;
 use brokkr_broker::dal::work_orders::NewOrder;
 use brokkr_core::attempt::Attempt;
 use brokkr_core::life::{AttemptEnding, Ending, Event};
@@ -111,11 +113,17 @@ async fn what_is_sought_is_sought_among_a_bounded_number_of_entries(
             ..all()
         },
         LogFilter {
-            agent: Some(agent()),
+            terms: Terms {
+                agent: Some(agent()),
+                ..Terms::default()
+            },
             ..all()
         },
         LogFilter {
-            work_type: Some(work_type("command")),
+            terms: Terms {
+                work_type: Some(work_type("command")),
+                ..Terms::default()
+            },
             ..all()
         },
     ] {
@@ -139,7 +147,10 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
 
     assert_eq!(
         listed(LogFilter {
-            work_type: Some(work_type("build")),
+            terms: Terms {
+                work_type: Some(work_type("build")),
+                ..Terms::default()
+            },
             ..all()
         })
         .await,
@@ -163,7 +174,10 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
     );
     assert_eq!(
         listed(LogFilter {
-            agent: Some(agent_id(2)),
+            terms: Terms {
+                agent: Some(agent_id(2)),
+                ..Terms::default()
+            },
             ..all()
         })
         .await,
@@ -190,14 +204,20 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
     }
     let both = LogFilter {
         success: Some(true),
-        agent: Some(agent()),
-        work_type: Some(work_type("command")),
+        terms: Terms {
+            agent: Some(agent()),
+            work_type: Some(work_type("command")),
+            ..Terms::default()
+        },
         ..all()
     };
     assert_eq!(listed(both).await, [3, 2, 1]);
     let neither = LogFilter {
         success: Some(true),
-        agent: Some(agent_id(2)),
+        terms: Terms {
+            agent: Some(agent_id(2)),
+            ..Terms::default()
+        },
         ..all()
     };
     assert_eq!(listed(neither).await, [0; 0]);
@@ -334,4 +354,29 @@ async fn the_lost_attempts_of_many_orders_are_told_at_once(#[values(Postgres, Sq
         .await;
 
     assert_eq!(lost, [(id(1), FIRST), (id(1), Attempt::new(2)), (id(2), FIRST)]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn endings_are_counted_by_their_time_and_no_more_of_them_than_may_be(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let queue = ended(backend).await;
+    let counted = async |since, rows| {
+        let counts = queue.read(async |tx| {
+            recent_endings::by_time(tx, at(since), 10_000_000, rows)
+                .await
+                .unwrap()
+        });
+        let counts = counts.await;
+        let counts = counts
+            .iter()
+            .map(|count| (count.bucket, count.ending, count.orders));
+        counts.collect::<Vec<_>>()
+    };
+    let (cancelled, succeeded) = ((2, Ending::Cancelled, 1), (2, Ending::Succeeded, 3));
+    let failed = (3, Ending::Failed, 1);
+    assert_eq!(counted(0, 9).await, [cancelled, succeeded, failed]);
+    assert_eq!(counted(0, 2).await, [cancelled, failed], "the latest two");
+    assert_eq!(counted(25, 9).await, [(0, Ending::Failed, 1)]);
 }

@@ -6,6 +6,7 @@ mod losses;
 
 use std::collections::BTreeMap;
 
+use brokkr_broker::dal::terms::Terms;
 use brokkr_broker::dal::work_orders::{self, Depth, ListFilter, NewOrder, QueueStatus, QueuedOrder};
 use brokkr_broker::dal::{ConstraintKind, Dialect, all_statements};
 use brokkr_core::attempt::Attempt;
@@ -126,7 +127,10 @@ async fn the_queue_is_listed_by_status_and_by_work_type(#[values(Postgres, Sqlit
     let listed = async |status, of_type: Option<&str>| {
         let filter = ListFilter {
             status,
-            work_type: of_type.map(work_type),
+            terms: Terms {
+                work_type: of_type.map(work_type),
+                ..Terms::default()
+            },
             ..ListFilter::default()
         };
         queue.list(&filter, None, 9).await
@@ -170,7 +174,10 @@ async fn what_is_sought_is_sought_among_a_bounded_number_of_orders(
 
     let until = ListFilter {
         until: Some(id(3)),
-        work_type: Some(order(1).work_type),
+        terms: Terms {
+            work_type: Some(order(1).work_type),
+            ..Terms::default()
+        },
         ..ListFilter::default()
     };
     assert_eq!(queue.list(&until, None, 9).await, [5, 4, 3]);
