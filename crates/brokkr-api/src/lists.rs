@@ -73,6 +73,9 @@ pub struct ListLog {
     /// Only those that ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+    /// Only those that lost an attempt, whether it was tried again or not, or only the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_attempt: Option<bool>,
     /// Only those that this agent held last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<Uuid>,

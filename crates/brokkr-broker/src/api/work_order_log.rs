@@ -49,6 +49,7 @@ async fn list(
     let filter = LogFilter {
         success: query.success,
         ending: query.ending.map(ending),
+        lost_attempt: query.lost_attempt,
         terms: terms(
             query.work_type,
             query.agent_id,

@@ -25,6 +25,8 @@ struct Row {
     work_type: String,
     agent: Option<String>,
     attempt: i64,
+    /// How many attempts were lost, if any was.
+    lost: Option<i64>,
     /// From the claim to the end.
     took: String,
     submitted_by: String,
@@ -37,6 +39,7 @@ struct Row {
 impl Row {
     fn new(entry: LogEntry, now: Timestamp) -> Row {
         let submitted_by = entry.submitted_by.clone();
+        let lost = i64::from(entry.lost_count) + i64::from(entry.ending == Ending::Lost);
         let entry = WorkOrderLog::from(entry);
         let class = entry.class.map(|class| class.to_string());
         let cause: Vec<String> = [class, entry.result_message].into_iter().flatten().collect();
@@ -46,6 +49,7 @@ impl Row {
             work_type: entry.work_type,
             agent: entry.claimed_by.map(|agent| agent.to_string()),
             attempt: entry.attempt,
+            lost: Some(lost).filter(|lost| *lost > 0),
             took: entry.claimed_at.map_or_else(String::new, |claimed_at| {
                 span((entry.completed_at.as_micros() - claimed_at.as_micros()) / MICROS)
             }),

@@ -8,6 +8,7 @@ use brokkr_core::time::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::order_filter::sought;
 use super::page::url_encoded;
 use crate::app::log::{LogFilter, LogPosition};
 use crate::app::work_orders::Terms;
@@ -24,6 +25,9 @@ pub(super) struct Asked {
     #[serde(rename = "type")]
     pub(super) work_type: String,
     pub(super) agent: String,
+    pub(super) by: String,
+    /// `true` for those that lost an attempt, `false` for the others.
+    pub(super) lost_attempt: String,
     /// The last entry of the page before.
     pub(super) after: String,
 }
@@ -58,9 +62,14 @@ impl Asked {
                         text.parse()
                             .map_err(|_| format!("{text:?} is no id of an agent."))
                     })?,
+                    submitted_by: sought(&self.by)?,
                     ..Terms::default()
                 },
                 ending: said(&self.ending, ending)?,
+                lost_attempt: said(&self.lost_attempt, |text| {
+                    text.parse()
+                        .map_err(|_| format!("lost_attempt: {text:?} is neither true nor false."))
+                })?,
                 ended_from: said(&self.since, |text| time("since", text))?,
                 ..LogFilter::default()
             },
@@ -76,6 +85,8 @@ impl Asked {
             ("ending", &self.ending),
             ("type", &self.work_type),
             ("agent", &self.agent),
+            ("by", &self.by),
+            ("lost_attempt", &self.lost_attempt),
         ];
         let said = fields.iter().filter(|(_, text)| !text.trim().is_empty());
         let pairs: Vec<String> = said
@@ -132,9 +143,11 @@ mod tests {
     #[test]
     fn what_an_address_asks_for_is_what_its_links_ask_for_too() {
         let all = "since=2026-01-31T09:30:00%2B02:00&until=2026-02-01&ending=FAILED&type=command\
-                   &agent=019ac1d2-7c4e-7f3a-8f0c-7b1f5a9e3d21";
+                   &agent=019ac1d2-7c4e-7f3a-8f0c-7b1f5a9e3d21&by=admin:anna&lost_attempt=true";
         let part = asked(all).part().unwrap();
         assert_eq!(part.filter.ending, Some(Ending::Failed));
+        assert_eq!(part.filter.lost_attempt, Some(true));
+        assert_eq!(part.filter.terms.submitted_by.as_deref(), Some("admin:anna"));
         assert_eq!(
             part.after.map(|until| until.completed_at.as_micros()),
             Some(1_769_904_000_000_000)
@@ -149,6 +162,7 @@ mod tests {
             ("until=12", "until"),
             ("ending=well", "ending"),
             ("agent=runner", "agent"),
+            ("lost_attempt=some", "lost_attempt"),
             ("after=nothing", "page"),
         ] {
             let sentence = asked(fields).part().unwrap_err();

@@ -145,19 +145,23 @@ impl OrderFilter {
         let work_type = said(&self.work_type).map(WorkType::parse).transpose();
         let agent = said(&self.agent).map(|id| id.parse::<AgentId>()).transpose();
         let label = said(&self.label).map(Label::parse).transpose();
-        let of_bounded_length = |text: &str| match said(text) {
-            Some(text) if text.chars().count() > SOUGHT_CHARACTERS_MAX || text.contains('\0') => {
-                Err("A text that is sought has at most 200 characters.")
-            }
-            text => Ok(text.map(str::to_owned)),
-        };
         Ok(Terms {
             work_type: work_type.map_err(|_| "There can be no such type of work.")?,
             agent: agent.map_err(|_| "There can be no agent with this id.")?,
             label: label.map_err(|_| "There can be no such label.")?,
-            submitted_by: of_bounded_length(&self.by)?,
-            text: of_bounded_length(&self.text)?,
+            submitted_by: sought(&self.by)?,
+            text: sought(&self.text)?,
         })
+    }
+}
+
+/// A text to look for.
+pub(super) fn sought(text: &str) -> Result<Option<String>, &'static str> {
+    match said(text) {
+        Some(text) if text.chars().count() > SOUGHT_CHARACTERS_MAX || text.contains('\0') => {
+            Err("A text that is sought has at most 200 characters.")
+        }
+        text => Ok(text.map(str::to_owned)),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::agents::{AGENTS_COUNTED_MAX, Presence};
 use super::orders::Row;
 use super::page::{Shell, Trouble, page};
-use super::recent::{Plot, Slow, TILES, Tile};
+use super::recent::{Plot, Slow, TILES, Tile, log_since};
 use super::session::ConsoleReader;
 use super::when::span;
 use crate::app::App;
@@ -23,12 +23,14 @@ struct Overview {
     waiting: String,
     oldest: Option<String>,
     running: String,
-    later: String,
+    retries: String,
+    scheduled: String,
     agents_up: usize,
     agents_late: usize,
     agents_paused: usize,
     endings: Vec<Tile>,
     attempts_lost: String,
+    link_of_lost: String,
     slowest: Vec<Slow>,
     plots: Vec<Plot>,
     ended: Vec<Row>,
@@ -51,24 +53,24 @@ pub(super) async fn show(
         let words = agents.iter().map(|agent| Presence::of(agent, now).word());
         words.filter(|word| *word == presence.word()).count()
     };
-    let count = |statuses: &[&str]| -> u64 {
-        let of_them = queue
-            .iter()
-            .filter(|depth| statuses.contains(&depth.status.as_str()));
+    let count = |status: &str| -> u64 {
+        let of_them = queue.iter().filter(|depth| depth.status == status);
         of_them.map(|depth| depth.orders).sum()
     };
     let oldest = queue.iter().find(|depth| depth.status == "PENDING");
     page(&Overview {
         shell: Shell::new(&session, "overview"),
-        waiting: grouped(count(&["PENDING"])),
+        waiting: grouped(count("PENDING")),
         oldest: oldest.map(|depth| span(now.since(depth.oldest).as_secs().cast_signed())),
-        running: grouped(count(&["CLAIMED"])),
-        later: grouped(count(&["RETRY_PENDING", "SCHEDULED"])),
+        running: grouped(count("CLAIMED")),
+        retries: grouped(count("RETRY_PENDING")),
+        scheduled: grouped(count("SCHEDULED")),
         agents_up: agents(Presence::Up),
         agents_late: agents(Presence::Late),
         agents_paused: agents(Presence::Paused),
         endings: TILES.iter().map(|tile| Tile::new(tile, &hour)).collect(),
         attempts_lost: grouped(hour.attempts_lost()),
+        link_of_lost: format!("{}&lost_attempt=true", log_since(hour.since)),
         slowest: hour.slowest.iter().map(|slow| Slow::new(slow, &hour)).collect(),
         plots: vec![
             Plot::new("The last hour", &hour, Window::Hour, now)?,

@@ -32,8 +32,14 @@ pub(super) struct Plot {
     pub(super) title: &'static str,
     /// Made of numbers and words of this module only.
     pub(super) svg: String,
-    pub(super) rows: Vec<(String, [u64; TILES.len()])>,
+    pub(super) rows: Vec<(String, [Cell; TILES.len()])>,
     pub(super) cut: Option<When>,
+}
+
+/// How many orders ended in one way in a part of the time.
+pub(super) struct Cell {
+    pub(super) orders: u64,
+    pub(super) link: String,
 }
 
 pub(super) const TILES: [(Ending, &str); 5] = [
@@ -47,12 +53,13 @@ pub(super) const TILES: [(Ending, &str); 5] = [
 const ROWS_OF_PLOT: u32 = 6;
 
 /// Where the orders are listed that ended since then.
-fn log_since(since: Timestamp) -> String {
-    let since = brokkr_api::Time::from_micros(since.as_micros());
-    format!(
-        "/log?since={}",
-        utf8_percent_encode(&since.to_string(), NON_ALPHANUMERIC)
-    )
+pub(super) fn log_since(since: Timestamp) -> String {
+    format!("/log?since={}", in_address(since))
+}
+
+fn in_address(time: Timestamp) -> String {
+    let time = brokkr_api::Time::from_micros(time.as_micros()).to_string();
+    utf8_percent_encode(&time, NON_ALPHANUMERIC).to_string()
 }
 
 /// How many a minute there are, of those of an hour.
@@ -108,14 +115,21 @@ impl Plot {
         let width = window.buckets() / ROWS_OF_PLOT;
         let rows = (0..ROWS_OF_PLOT).map(|row| {
             let from = window.length() / ROWS_OF_PLOT * row;
-            let counts = TILES.map(|(ending, _)| {
+            let (begin, end) = (
+                endings.since.plus(from),
+                endings.since.plus(from + window.length() / ROWS_OF_PLOT),
+            );
+            let cells = TILES.map(|(ending, _)| {
                 let of_it = endings.counts.iter().filter(|count| {
                     count.ending == ending && (count.bucket / width).min(ROWS_OF_PLOT - 1) == row
                 });
-                of_it.map(|count| count.orders).sum()
+                Cell {
+                    orders: of_it.map(|count| count.orders).sum(),
+                    link: format!("{}&until={}&ending={ending}", log_since(begin), in_address(end)),
+                }
             });
             let ago = window.length().saturating_sub(from).as_secs().cast_signed();
-            (format!("from {} ago", span(ago)), counts)
+            (format!("from {} ago", span(ago)), cells)
         });
         let cut = endings
             .cut_at

@@ -97,6 +97,12 @@ const SCRIPTS: &[Script] = &[
         postgres: include_str!("../../migrations/postgres/0011_webhooks.sql"),
         sqlite: include_str!("../../migrations/sqlite/0011_webhooks.sql"),
     },
+    Script {
+        version: 12,
+        description: "lost attempts",
+        postgres: include_str!("../../migrations/postgres/0012_lost_attempts.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0012_lost_attempts.sql"),
+    },
 ];
 
 /// A schema that was not brought up to date.

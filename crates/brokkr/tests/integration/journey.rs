@@ -95,6 +95,14 @@ async fn an_agent_that_stays_away_loses_its_attempt_and_another_one_runs_the_ord
         .with_code(0)
         .json();
     assert_eq!((&entry["lost_count"], &entry["attempt"]), (&1.into(), &2.into()));
+    let lost = broker
+        .run(
+            &world,
+            &["get", "log", "--succeeded", "--lost-attempt", "-o", "name"],
+        )
+        .await
+        .with_code(0);
+    assert_eq!(lost.order(), order);
 }
 
 #[tokio::test]

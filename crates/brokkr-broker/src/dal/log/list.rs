@@ -9,33 +9,57 @@ use super::{LogEntry, entries};
 use crate::dal::terms::{Terms, terms};
 use crate::dal::{DalError, Sql, Tx, Value, params, statements};
 
-/// The latest ending first. One condition is told twice, so that both databases read the index that begins with it. Only what looks at a
-/// bounded number of entries says where to stop, as in the queue.
-macro_rules! list {
-    ($dialect:ident, $leading:literal) => {
-        list!($dialect, $leading, "")
+/// Where entries are read from. SQLite is told the index: with statistics it may prefer to read all of another one, and to sort.
+macro_rules! from {
+    (postgres, $index:literal) => {
+        " FROM work_order_log "
     };
-    ($dialect:ident, $leading:literal, $until:literal) => {
+    (sqlite, $index:literal) => {
+        concat!(" FROM work_order_log INDEXED BY work_order_log_", $index, " ")
+    };
+}
+
+/// From `$1` and `$2` on down to the last two parameters, the latest ending first. A plain list has no more conditions than its index finds:
+/// those that may or may not hold have PostgreSQL expect that hardly any entry is found.
+macro_rules! list {
+    ($dialect:ident, $index:literal, $conditions:expr, $last:literal) => {
         concat!(
-            "SELECT * FROM work_order_log
-              WHERE (completed_at, id) < ($1, $2) ",
-            $until,
-            $leading,
-            terms!($dialect, "work_order_log"),
-            "   AND (CAST($9 AS BOOLEAN) IS NULL OR success = $9)
-                AND (CAST($10 AS TEXT) IS NULL OR ending = $10)
-              ORDER BY completed_at DESC, id DESC
+            "SELECT *",
+            from!($dialect, $index),
+            "WHERE (completed_at, id) < ($1, $2)
+               AND (completed_at, id) >= ",
+            $last,
+            $conditions,
+            " ORDER BY completed_at DESC, id DESC
               LIMIT $3"
         )
     };
 }
 
+/// What the index begins with is told twice, so that PostgreSQL reads it.
+macro_rules! sought {
+    ($dialect:ident, $index:literal, $leading:literal) => {
+        list!(
+            $dialect,
+            $index,
+            concat!(
+                $leading,
+                terms!($dialect, "work_order_log"),
+                " AND (CAST($9 AS BOOLEAN) IS NULL OR success = $9)
+                  AND (CAST($10 AS TEXT) IS NULL OR ending = $10)
+                  AND (CAST($11 AS BOOLEAN) IS NULL OR (lost_count > 0 OR ending = 'lost') = $11)"
+            ),
+            "($12, $13) "
+        )
+    };
+}
+
 macro_rules! horizon {
-    ($leading:literal) => {
+    ($dialect:ident, $index:literal, $leading:literal) => {
         concat!(
-            "SELECT completed_at, id
-               FROM work_order_log
-              WHERE (completed_at, id) < ($1, $2) ",
+            "SELECT completed_at, id",
+            from!($dialect, $index),
+            "WHERE (completed_at, id) < ($1, $2) ",
             $leading,
             " ORDER BY completed_at DESC, id DESC
               LIMIT 1 OFFSET $3"
@@ -43,58 +67,49 @@ macro_rules! horizon {
     };
 }
 
-statements! {
-    static LIST = Sql::per_dialect("log.list", list!(postgres, ""), list!(sqlite, ""));
+/// Three statements for each index, with the condition that it begins with as it stands in a list, in a search, and in the search's horizon.
+macro_rules! along {
+    ($($list:ident, $sift:ident, $horizon:ident: $index:literal, $of_list:literal, $of_sift:literal, $of_horizon:literal;)*) => {
+        statements! {$(
+            static $list = Sql::per_dialect(
+                concat!("log.list_by_", $index),
+                list!(postgres, $index, $of_list, "($4, $5) "),
+                list!(sqlite, $index, $of_list, "($4, $5) "),
+            );
+            static $sift = Sql::per_dialect(
+                concat!("log.sift_by_", $index),
+                sought!(postgres, $index, $of_sift),
+                sought!(sqlite, $index, $of_sift),
+            );
+            static $horizon = Sql::per_dialect(
+                concat!("log.horizon_by_", $index),
+                horizon!(postgres, $index, $of_horizon),
+                horizon!(sqlite, $index, $of_horizon),
+            );
+        )*}
+    };
+}
 
-    static LIST_OF_AGENT = Sql::per_dialect(
-        "log.list_of_agent",
-        list!(postgres, "AND claimed_by = $5"),
-        list!(sqlite, "AND claimed_by = $5"),
-    );
+along! {
+    LIST, SIFT, HORIZON:
+        "completed", "", "", "";
+    LIST_BY_AGENT, SIFT_BY_AGENT, HORIZON_BY_AGENT:
+        "agent", "AND claimed_by = $6", "AND claimed_by = $5", "AND claimed_by = $4";
+    LIST_BY_WORK_TYPE, SIFT_BY_WORK_TYPE, HORIZON_BY_WORK_TYPE:
+        "work_type", "AND work_type = $6", "AND work_type = $4", "AND work_type = $4";
+    LIST_BY_SUCCESS, SIFT_BY_SUCCESS, HORIZON_BY_SUCCESS:
+        "success", "AND success = $6", "AND success = $9", "AND success = $4";
+    LIST_BY_LOST_ATTEMPTS, SIFT_BY_LOST_ATTEMPTS, HORIZON_BY_LOST_ATTEMPTS:
+        "lost_attempts", "AND (lost_count > 0 OR ending = 'lost')", "AND (lost_count > 0 OR ending = 'lost')",
+        "AND (lost_count > 0 OR ending = 'lost')";
+}
 
-    static LIST_OF_WORK_TYPE = Sql::per_dialect(
-        "log.list_of_work_type",
-        list!(postgres, "AND work_type = $4"),
-        list!(sqlite, "AND work_type = $4"),
-    );
-
-    static LIST_OF_SUCCESS = Sql::per_dialect(
-        "log.list_of_success",
-        list!(postgres, "AND success = $9"),
-        list!(sqlite, "AND success = $9"),
-    );
-
-    static SIFT = Sql::per_dialect(
-        "log.sift",
-        list!(postgres, "", "AND (completed_at, id) >= ($11, $12) "),
-        list!(sqlite, "", "AND (completed_at, id) >= ($11, $12) "),
-    );
-
-    static SIFT_OF_AGENT = Sql::per_dialect(
-        "log.sift_of_agent",
-        list!(postgres, "AND claimed_by = $5", "AND (completed_at, id) >= ($11, $12) "),
-        list!(sqlite, "AND claimed_by = $5", "AND (completed_at, id) >= ($11, $12) "),
-    );
-
-    static SIFT_OF_WORK_TYPE = Sql::per_dialect(
-        "log.sift_of_work_type",
-        list!(postgres, "AND work_type = $4", "AND (completed_at, id) >= ($11, $12) "),
-        list!(sqlite, "AND work_type = $4", "AND (completed_at, id) >= ($11, $12) "),
-    );
-
-    static SIFT_OF_SUCCESS = Sql::per_dialect(
-        "log.sift_of_success",
-        list!(postgres, "AND success = $9", "AND (completed_at, id) >= ($11, $12) "),
-        list!(sqlite, "AND success = $9", "AND (completed_at, id) >= ($11, $12) "),
-    );
-
-    static HORIZON = Sql::shared("log.horizon", horizon!(""));
-
-    static HORIZON_OF_AGENT = Sql::shared("log.horizon_of_agent", horizon!("AND claimed_by = $4"));
-
-    static HORIZON_OF_WORK_TYPE = Sql::shared("log.horizon_of_work_type", horizon!("AND work_type = $4"));
-
-    static HORIZON_OF_SUCCESS = Sql::shared("log.horizon_of_success", horizon!("AND success = $4"));
+/// What a list is read along: its statements, and what they are told of it.
+struct Along {
+    list: &'static Sql,
+    sift: &'static Sql,
+    horizon: &'static Sql,
+    value: Option<Value>,
 }
 
 /// Which entries to list.
@@ -106,6 +121,8 @@ pub struct LogFilter {
     pub success: Option<bool>,
     /// Only those that ended so.
     pub ending: Option<Ending>,
+    /// Only those that lost an attempt, or only the others.
+    pub lost_attempt: Option<bool>,
     /// Only those that ended at this time or later.
     pub ended_from: Option<Timestamp>,
     /// Only this one and those that ended later.
@@ -120,19 +137,58 @@ impl LogFilter {
             self.terms.work_type.is_some(),
             self.success().is_some(),
             self.terms.agent.is_some(),
+            self.lost_attempt.is_some(),
         ];
         self.terms.sift()
             || self.ending.is_some_and(|ending| ending != Ending::Succeeded)
+            || self.lost_attempt == Some(false)
             || indexed.into_iter().filter(|told| *told).count() > 1
     }
 
+    /// The index that finds the fewest entries.
+    fn along(&self) -> Along {
+        let (list, sift, horizon, value) = match (self.terms.agent, &self.terms.work_type, self.success()) {
+            _ if self.lost_attempt == Some(true) => (
+                &LIST_BY_LOST_ATTEMPTS,
+                &SIFT_BY_LOST_ATTEMPTS,
+                &HORIZON_BY_LOST_ATTEMPTS,
+                None,
+            ),
+            (Some(agent), _, _) => (
+                &LIST_BY_AGENT,
+                &SIFT_BY_AGENT,
+                &HORIZON_BY_AGENT,
+                Some(agent.into()),
+            ),
+            (None, Some(work_type), _) => (
+                &LIST_BY_WORK_TYPE,
+                &SIFT_BY_WORK_TYPE,
+                &HORIZON_BY_WORK_TYPE,
+                Some(work_type.into()),
+            ),
+            (None, None, Some(success)) => (
+                &LIST_BY_SUCCESS,
+                &SIFT_BY_SUCCESS,
+                &HORIZON_BY_SUCCESS,
+                Some(success.into()),
+            ),
+            (None, None, None) => (&LIST, &SIFT, &HORIZON, None),
+        };
+        Along {
+            list,
+            sift,
+            horizon,
+            value,
+        }
+    }
+
     /// The last one that may be looked at.
-    fn last(&self) -> Option<LogPosition> {
-        let first_of_time = self.ended_from.map(|completed_at| LogPosition {
-            completed_at,
+    fn last(&self) -> LogPosition {
+        let first_of_time = LogPosition {
+            completed_at: self.ended_from.unwrap_or(Timestamp::from_micros(0)),
             id: WorkOrderId::new(Uuid::nil()),
-        });
-        self.until.max(first_of_time)
+        };
+        self.until.map_or(first_of_time, |until| until.max(first_of_time))
     }
 
     /// An ending tells it too, which leads to the index.
@@ -172,23 +228,23 @@ pub async fn list(
     after: Option<LogPosition>,
     limit: u32,
 ) -> Result<Vec<LogEntry>, DalError> {
-    let success = filter.success();
-    let (list, sift) = match (filter.terms.agent, &filter.terms.work_type, success) {
-        (Some(_), _, _) => (&LIST_OF_AGENT, &SIFT_OF_AGENT),
-        (None, Some(_), _) => (&LIST_OF_WORK_TYPE, &SIFT_OF_WORK_TYPE),
-        (None, None, Some(_)) => (&LIST_OF_SUCCESS, &SIFT_OF_SUCCESS),
-        (None, None, None) => (&LIST, &SIFT),
-    };
+    let along = filter.along();
+    let last = filter.last();
+    let last = params![last.completed_at, last.id];
     let mut values = begin(after);
     values.push(limit.into());
-    values.extend(filter.terms.values());
-    values.extend(params![success, filter.ending]);
-    let statement = match filter.last() {
-        Some(last) => {
-            values.extend(params![last.completed_at, last.id]);
-            sift
+    let statement = match filter.sifts() {
+        false => {
+            values.extend(last);
+            values.extend(along.value);
+            along.list
         }
-        None => list,
+        true => {
+            values.extend(filter.terms.values());
+            values.extend(params![filter.success(), filter.ending, filter.lost_attempt]);
+            values.extend(last);
+            along.sift
+        }
     };
     entries(&tx.fetch_all(statement, values).await?)
 }
@@ -203,24 +259,11 @@ pub async fn horizon(
     after: Option<LogPosition>,
     entries: u32,
 ) -> Result<Option<LogPosition>, DalError> {
+    let along = filter.along();
     let mut values = begin(after);
     values.push(entries.saturating_sub(1).into());
-    let statement = match (filter.terms.agent, &filter.terms.work_type, filter.success()) {
-        (Some(agent), _, _) => {
-            values.push(agent.into());
-            &HORIZON_OF_AGENT
-        }
-        (None, Some(work_type), _) => {
-            values.push(work_type.into());
-            &HORIZON_OF_WORK_TYPE
-        }
-        (None, None, Some(success)) => {
-            values.push(success.into());
-            &HORIZON_OF_SUCCESS
-        }
-        (None, None, None) => &HORIZON,
-    };
-    let row = tx.fetch_optional(statement, values).await?;
+    values.extend(along.value);
+    let row = tx.fetch_optional(along.horizon, values).await?;
     row.map(|row| {
         Ok(LogPosition {
             completed_at: row.get("completed_at")?,

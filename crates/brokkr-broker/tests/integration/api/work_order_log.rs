@@ -80,3 +80,37 @@ async fn the_log_is_listed_latest_ending_first_and_by_type_success_and_agent(
         "work_order_log_entry_not_found"
     );
 }
+
+#[rstest]
+#[tokio::test]
+async fn orders_that_lost_an_attempt_are_found_however_they_ended(
+    #[values(Backend::Postgres, Backend::Sqlite)] backend: Backend,
+) {
+    let broker = TestBroker::start(backend).await;
+    let agent = broker.agent().await;
+    let order = || broker.work_order().for_agent(&agent).claim_timeout_seconds(60);
+    let again = order().create().await;
+    let once = order().at_most_once().create().await;
+    agent.claim(&again).await.unwrap();
+    agent.claim(&once).await.unwrap();
+    broker.advance(Duration::from_secs(61)).await;
+    let calm = order().create().await;
+    for order in [&again, &calm] {
+        agent.succeed(&agent.claim(order).await.unwrap()).await.unwrap();
+    }
+    let listed = async |lost_attempt, success| {
+        let query = ListLog {
+            lost_attempt,
+            success,
+            ..ListLog::default()
+        };
+        let page = broker.admin().work_order_log(&query).await.unwrap();
+        let mut ids: Vec<_> = page.items.iter().map(|entry| entry.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(listed(Some(true), None).await, [again.id, once.id]);
+    assert_eq!(listed(Some(true), Some(true)).await, [again.id]);
+    assert_eq!(listed(Some(false), None).await, [calm.id]);
+    assert_eq!(listed(None, None).await, [again.id, once.id, calm.id]);
+}

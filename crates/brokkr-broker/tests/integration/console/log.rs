@@ -84,6 +84,9 @@ async fn the_log_is_narrowed_by_agent_ending_type_and_time(
         (format!("until={middle}"), [true, false, false]),
         (format!("since={middle}&until={middle}"), [false, false, false]),
         ("type=other".to_owned(), [false, false, false]),
+        ("lost_attempt=true".to_owned(), [false, false, false]),
+        ("lost_attempt=false".to_owned(), [true, true, true]),
+        ("by=nobody".to_owned(), [false, false, false]),
     ] {
         for page in ["/log", "/log/export.csv", "/log/export.jsonl"] {
             let answer = admin.get(&format!("{page}?{query}")).await;
@@ -104,7 +107,7 @@ async fn what_cannot_be_understood_is_said_and_nothing_is_listed(
     let broker = TestBroker::start(backend).await;
     let order = cancelled(&broker, "no").await;
     let admin = Visitor::signed_in(&broker, broker.admin_pak()).await;
-    for field in ["since", "until", "ending", "agent", "after"] {
+    for field in ["since", "until", "ending", "agent", "lost_attempt", "after"] {
         let query = format!("{field}={}", encoded(HOSTILE));
         for page in ["/log", "/log/export.csv", "/log/export.jsonl"] {
             let answer = admin.get(&format!("{page}?{query}")).await;

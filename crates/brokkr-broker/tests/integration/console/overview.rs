@@ -19,6 +19,14 @@ fn tile(page: &str, name: &str) -> String {
     after.split('<').next().unwrap().to_owned()
 }
 
+/// Where this name leads.
+fn link(page: &str, name: &str) -> String {
+    let (before, _) = page
+        .split_once(&format!("\">{name}</a>"))
+        .expect("it leads somewhere");
+    before.rsplit('"').next().unwrap().replace("&#38;", "&")
+}
+
 fn tiles(page: &str) -> [String; 4] {
     ["Succeeded", "Failed", "Cancelled", "Leases lost"].map(|name| tile(page, name))
 }
@@ -68,6 +76,20 @@ async fn the_overview_counts_and_draws_how_orders_ended_in_the_last_hour_and_day
     let page = visitor.get("/").await.text;
     assert_eq!(tiles(&page), ["1", "1", "1", "1"]);
     assert_eq!(tile(&page, "Lost"), "1");
+    let listed = visitor.get(&link(&page, "Leases lost")).await.text;
+    assert!(
+        listed.contains(&lost.id.to_string()) && listed.contains("(1 lost)"),
+        "{listed}"
+    );
+    assert!(!listed.contains(&fast.id.to_string()), "{listed}");
+    for ending in ["succeeded", "failed", "cancelled", "lost"] {
+        let of_table = format!("ending={ending}\">1</a>");
+        assert_eq!(
+            page.matches(&of_table).count(),
+            2,
+            "{ending}: of the hour, and of the day"
+        );
+    }
     for class in ["succeeded", "failed", "cancelled", "lost"] {
         assert_eq!(bars(&page, class), 2, "{class}: one in the hour, one in the day");
     }

@@ -7,7 +7,7 @@ use brokkr_broker::dal::recent_endings;
 use brokkr_broker::dal::terms::Terms;
 use brokkr_broker::dal::work_orders::NewOrder;
 use brokkr_core::attempt::Attempt;
-use brokkr_core::life::{AttemptEnding, Ending, Event};
+use brokkr_core::life::{AttemptEnding, Delivery, Ending, Event, Policy};
 use brokkr_core::retry::FailureClass;
 use brokkr_core::time::Timestamp;
 use brokkr_testkit::Backend::{self, Postgres, Sqlite};
@@ -221,6 +221,46 @@ async fn the_log_is_listed_by_type_success_and_agent(#[values(Postgres, Sqlite)]
         ..all()
     };
     assert_eq!(listed(neither).await, [0; 0]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_log_is_listed_by_whether_an_attempt_was_lost_however_the_order_ended(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let queue = Queue::start(backend).await;
+    queue.claimed(2).await;
+    let once = NewOrder {
+        policy: Policy {
+            delivery: Delivery::AtMostOnce,
+            max_retries: 0,
+            ..order(3).policy
+        },
+        ..order(3)
+    };
+    queue.add([once]).await;
+    queue.claim(1, 1, &[]).await;
+    for number in [1, 3] {
+        queue.apply(number, Event::HolderRemoved).await.unwrap();
+    }
+    queue.claim(1, 1, &[]).await;
+    for (number, attempt) in [(1, 2), (2, 1)] {
+        let attempt = Attempt::new(attempt);
+        queue.apply(number, Event::Succeed { attempt }).await.unwrap();
+    }
+    let listed = async |lost_attempt, success| {
+        let filter = LogFilter {
+            lost_attempt,
+            success,
+            ..LogFilter::default()
+        };
+        found(&list(&queue, &filter, None, 9).await)
+    };
+
+    assert_eq!(listed(Some(true), None).await, [3, 1]);
+    assert_eq!(listed(Some(true), Some(true)).await, [1]);
+    assert_eq!(listed(Some(false), None).await, [2]);
+    assert_eq!(listed(None, None).await, [3, 2, 1]);
 }
 
 #[rstest]

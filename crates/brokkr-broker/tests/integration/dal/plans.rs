@@ -2,6 +2,7 @@
 
 mod backlog;
 mod explain;
+mod log;
 
 use brokkr_api::BatchCreate;
 use brokkr_broker::dal::work_orders::{self, ListFilter};

@@ -22,6 +22,10 @@ pub(super) struct LogArgs {
     #[arg(long)]
     succeeded: bool,
 
+    /// Only what lost an attempt, however it ended
+    #[arg(long)]
+    lost_attempt: bool,
+
     /// Only what this agent held last
     #[arg(long)]
     agent: Option<String>,
@@ -47,6 +51,7 @@ pub(super) async fn run(args: LogArgs) -> anyhow::Result<()> {
         orders,
         failed,
         succeeded,
+        lost_attempt,
         agent,
         work_type,
         limit,
@@ -77,6 +82,7 @@ pub(super) async fn run(args: LogArgs) -> anyhow::Result<()> {
     let query = ListLog {
         work_type,
         success,
+        lost_attempt: lost_attempt.then_some(true),
         agent_id,
         limit: page(limit),
         ..ListLog::default()

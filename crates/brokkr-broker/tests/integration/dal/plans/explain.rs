@@ -3,7 +3,14 @@
 use brokkr_broker::dal::{Dialect, Row, Sql, Tx, Value, all_statements};
 
 /// What the statements call the queue's tables; SQLite's plans have no other names for them.
-const SQLITE_NAMES: [&str; 5] = ["work_orders", "work_order_routes", "first", "routes", "waiting"];
+const SQLITE_NAMES: [&str; 6] = [
+    "work_orders",
+    "work_order_log",
+    "work_order_routes",
+    "first",
+    "routes",
+    "waiting",
+];
 
 /// The steps in which a statement was run, as its database tells them.
 pub(super) struct Plan {
@@ -55,7 +62,8 @@ fn literal(value: &Value) -> String {
         Value::Uuid(Some(id)) => format!("'{id}'"),
         Value::Text(Some(text)) => format!("'{}'", text.replace('\'', "''")),
         Value::BigInt(Some(number)) => number.to_string(),
-        Value::Uuid(None) | Value::Text(None) | Value::BigInt(None) => "NULL".to_owned(),
+        Value::Bool(Some(truth)) => truth.to_string(),
+        Value::Uuid(None) | Value::Text(None) | Value::BigInt(None) | Value::Bool(None) => "NULL".to_owned(),
         other => panic!("{other:?} has no literal here"),
     }
 }
