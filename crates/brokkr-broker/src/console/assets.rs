@@ -1,4 +1,4 @@
-//! The style and the script of all pages, under addresses that change with them.
+//! The style and the scripts of all pages, under addresses that change with them.
 
 use std::sync::OnceLock;
 
@@ -11,13 +11,17 @@ use super::page::Trouble;
 
 const STYLE: &str = include_str!("assets/console.css");
 const SCRIPT: &str = include_str!("assets/console.js");
+const OUTPUT: &str = include_str!("assets/output.js");
 const VERSION_LETTERS: usize = 16;
 
 /// Names all of them as they are now.
 pub(super) fn version() -> &'static str {
     static VERSION: OnceLock<String> = OnceLock::new();
     VERSION.get_or_init(|| {
-        let digest = Sha256::new().chain_update(STYLE).chain_update(SCRIPT).finalize();
+        let digest = [STYLE, SCRIPT, OUTPUT]
+            .iter()
+            .fold(Sha256::new(), Sha256::chain_update)
+            .finalize();
         let letters: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         letters[..VERSION_LETTERS].to_owned()
     })
@@ -28,6 +32,7 @@ pub(super) async fn serve(Path((asked, name)): Path<(String, String)>) -> Result
     let (media_type, text) = match name.as_str() {
         "console.css" => ("text/css; charset=utf-8", STYLE),
         "console.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        "output.js" => ("text/javascript; charset=utf-8", OUTPUT),
         _ => return Err(Trouble::absent("There is no such file.")),
     };
     let kept = match asked == version() {

@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::order::order_id;
 use super::page::Trouble;
@@ -17,25 +16,18 @@ use super::session::ConsoleReader;
 use crate::app::App;
 use crate::app::console_sessions::SessionToken;
 use crate::app::events::{EventFilter, EventsError, Told};
-use crate::app::output::{FollowFrom, OutputEvent};
 
 /// Shorter than proxies take for an idle connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// However much happens, a page hears of it so seldom.
 const GATHERED_FOR: Duration = Duration::from_millis(250);
 
-/// Follows the output of an order from the beginning of its latest attempt, as long as the session lasts.
-pub(super) async fn output(
-    ConsoleReader(session): ConsoleReader,
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Response, Trouble> {
-    let events = app.follow_output(order_id(&id)?, FollowFrom::default()).await?;
-    Ok(live(app, session.token, events.map(|event| told(&event))))
-}
-
 /// What is read live, as long as the session lasts.
-fn live(app: App, token: SessionToken, events: impl Stream<Item = Event> + Send + 'static) -> Response {
+pub(super) fn live(
+    app: App,
+    token: SessionToken,
+    events: impl Stream<Item = Event> + Send + 'static,
+) -> Response {
     let over = async move { app.session_over(&token).await };
     let events = events.take_until(Box::pin(over)).map(Ok::<_, Infallible>);
     // A proxy that gathers the answer would make it anything but live.
@@ -45,18 +37,6 @@ fn live(app: App, token: SessionToken, events: impl Stream<Item = Event> + Send 
     ];
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     (headers, stream).into_response()
-}
-
-fn told(event: &OutputEvent) -> Event {
-    match event {
-        OutputEvent::Piece(piece) => {
-            let piece = json!({
-                "attempt": piece.attempt.number(), "offset": piece.offset, "stream": piece.stream, "text": piece.text,
-            });
-            Event::default().event("output").data(piece.to_string())
-        }
-        OutputEvent::Ended { .. } => Event::default().event("ended").data("{}"),
-    }
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,8 @@
 //! HTML words: pages for people.
 //!
-//! A page is made at the broker and readable without scripts; `assets/console.js` refreshes its live parts. What is shown was written by
-//! strangers: templates escape every text, and scripts put texts into pages as texts only. A handler's arguments say who may see it or
-//! act. There are no cookies in the API: what a browser reads live is served here.
+//! A page is made at the broker and readable without scripts; `assets/console.js` refreshes its live parts, `assets/output.js` shows what
+//! an order prints. What is shown was written by strangers: templates escape every text, and scripts put texts into pages as texts only. A
+//! handler's arguments say who may see it or act. There are no cookies in the API: what a browser reads live is served here.
 
 mod agent;
 mod agents;
@@ -19,6 +19,7 @@ mod many;
 mod order;
 mod order_filter;
 mod orders;
+mod output;
 mod overview;
 mod page;
 mod paks;
@@ -89,7 +90,7 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
         .route("/orders/{id}/cancel", post(order::cancel))
         .route("/orders/{id}/retry", post(order::retry))
         .route("/orders/{id}/targeting", post(targeting::change))
-        .route("/orders/{id}/output.txt", get(order::download))
+        .route("/orders/{id}/output.txt", get(output::download))
         .route("/log", get(log::list))
         .route("/log/export.csv", get(log_export::csv))
         .route("/log/export.jsonl", get(log_export::json_lines))
@@ -106,7 +107,8 @@ pub fn router(app: App, config: &ConsoleConfig, over_tls: bool) -> Router {
             get(webhook_deliveries::show).post(webhook_deliveries::replay),
         )
         .route("/audit", get(audit::list))
-        .route("/console/live/orders/{id}/output", get(live::output))
+        .route("/console/live/orders/{id}/output", get(output::follow))
+        .route("/console/live/orders/{id}/output/earlier", get(output::earlier))
         .route("/console/live/changes", get(live::changes))
         .route("/assets/{version}/{name}", get(assets::serve))
         .layer(map_response(page::guard))

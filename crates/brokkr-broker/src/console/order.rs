@@ -1,8 +1,7 @@
 //! One order: why it is where it is, what was tried, what it prints, and what can be done about it.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use axum::http::header;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use brokkr_api::{Explanation, WorkOrder, WorkOrderStatus};
 use brokkr_core::ids::WorkOrderId;
@@ -10,6 +9,7 @@ use brokkr_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::orders::whom;
+use super::output::{Asked, OutputShown};
 use super::page::{Shell, Trouble, page};
 use super::session::{ConsoleAdmin, ConsoleReader};
 use super::targeting::Targets;
@@ -18,9 +18,6 @@ use crate::app::App;
 use crate::app::explain::ExplainError;
 use crate::app::work_orders::{self, CancelError, ReadError, RetryError};
 
-/// As much output as stands in the page itself. Scripts load the rest.
-const PIECES: u32 = 200;
-const PIECES_OF_DOWNLOAD: u32 = 1_000;
 const REASON_CHARACTERS_MAX: usize = 1_024;
 
 struct ReasonShown {
@@ -62,8 +59,7 @@ struct OrderPage {
     metadata: Vec<(String, String)>,
     reasons: Vec<ReasonShown>,
     attempts: Vec<AttemptShown>,
-    output: String,
-    output_goes_on: bool,
+    output: OutputShown,
     yaml: String,
 }
 
@@ -100,11 +96,12 @@ pub(super) async fn show(
     ConsoleReader(session): ConsoleReader,
     State(app): State<App>,
     Path(id): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Trouble> {
     let id = order_id(&id)?;
     let explanation = app.explain(id).await?;
     let has_ended = matches!(explanation.order, work_orders::WorkOrder::Ended(_));
-    let output = app.output(id, None, 0, PIECES).await?;
+    let output = OutputShown::of(&app, id, asked.attempt()?).await?;
     let now = explanation.as_of;
     let order = WorkOrder::from(explanation.order.clone());
     let waits = !has_ended && order.status != WorkOrderStatus::Claimed;
@@ -135,12 +132,7 @@ pub(super) async fn show(
             .map(|reason| reason_shown(reason, now))
             .collect(),
         attempts: attempts.collect(),
-        output: output
-            .pieces
-            .iter()
-            .map(|piece| without_escapes(&piece.text))
-            .collect(),
-        output_goes_on: output.pieces.len() >= PIECES as usize,
+        output,
         yaml: order.yaml_content,
     })
 }
@@ -174,23 +166,6 @@ fn attempt_shown(attempt: brokkr_api::Attempt, now: Timestamp) -> AttemptShown {
             .result
             .and_then(|result| serde_json::to_string_pretty(&result).ok()),
     }
-}
-
-/// Without the sequences that colour a terminal, which scripts show as colours.
-fn without_escapes(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if letter != '\u{1b}' {
-            shown.push(letter);
-            continue;
-        }
-        if letters.next_if_eq(&'[').is_some() {
-            while letters.next_if(|letter| !('@'..='~').contains(letter)).is_some() {}
-            letters.next();
-        }
-    }
-    shown
 }
 
 #[derive(Deserialize)]
@@ -236,51 +211,5 @@ pub(super) async fn retry(
             Err(Trouble::bad(&format!("It was not repeated: {error}.")))
         }
         Err(RetryError::Storage(error)) => Err(error.into()),
-    }
-}
-
-/// All that the latest attempt printed, as it was printed.
-pub(super) async fn download(
-    ConsoleReader(_): ConsoleReader,
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Response, Trouble> {
-    let id = order_id(&id)?;
-    let first = app.output(id, None, 0, PIECES_OF_DOWNLOAD).await?;
-    let attempt = first.attempt;
-    let pages = futures_util::stream::try_unfold(Some(first), move |page| {
-        let app = app.clone();
-        async move {
-            let Some(page) = page else { return Ok(None) };
-            let text: String = page.pieces.iter().map(|piece| piece.text.as_str()).collect();
-            let next = match page.pieces.len() < PIECES_OF_DOWNLOAD as usize {
-                true => None,
-                false => Some(
-                    app.output(id, Some(attempt), page.next, PIECES_OF_DOWNLOAD)
-                        .await?,
-                ),
-            };
-            Ok::<_, ReadError>(Some((text, next)))
-        }
-    });
-    let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{id}.txt\""),
-        ),
-    ];
-    Ok((headers, axum::body::Body::from_stream(pages)).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_escapes;
-
-    #[test]
-    fn colours_are_left_out_and_everything_else_stays() {
-        assert_eq!(without_escapes("\u{1b}[1;31mred\u{1b}[0m <b>"), "red <b>");
-        assert_eq!(without_escapes("cut \u{1b}["), "cut ");
-        assert_eq!(without_escapes("\u{1b}"), "");
     }
 }

@@ -61,6 +61,23 @@ statements! {
           LIMIT $4",
     );
 
+    /// Backwards, from the chunk in which the byte before `$3` lies to the one in which `$4` lies.
+    static BEFORE = Sql::shared(
+        "output.before",
+        "SELECT start_offset, stream, at, data
+           FROM output_chunks
+          WHERE work_order_id = $1
+            AND attempt = $2
+            AND start_offset < $3
+            AND start_offset >= COALESCE((SELECT MAX(earlier.start_offset)
+                                            FROM output_chunks AS earlier
+                                           WHERE earlier.work_order_id = $1
+                                             AND earlier.attempt = $2
+                                             AND earlier.start_offset <= $4), 0)
+          ORDER BY start_offset DESC
+          LIMIT $5",
+    );
+
     static LATEST_ATTEMPT = Sql::shared(
         "output.latest_attempt",
         "SELECT MAX(attempt) AS attempt FROM output_chunks WHERE work_order_id = $1",
@@ -196,6 +213,27 @@ pub async fn page(
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     let rows = tx.fetch_all(&PAGE, params![id, attempt, after, limit]).await?;
     rows.iter().map(read).collect()
+}
+
+/// The chunks of an attempt's output that end where the offset `before` is, in the order in which they were printed: as many as have
+/// `bytes` bytes together, and at most `limit`. The first may begin earlier, the last may end later.
+///
+/// # Errors
+/// [`DalError`] when the database fails.
+pub async fn before(
+    tx: &mut Tx,
+    id: WorkOrderId,
+    attempt: Attempt,
+    before: u64,
+    bytes: u64,
+    limit: u32,
+) -> Result<Vec<Chunk>, DalError> {
+    let [before, from] =
+        [before, before.saturating_sub(bytes)].map(|offset| i64::try_from(offset).unwrap_or(i64::MAX));
+    let rows = tx
+        .fetch_all(&BEFORE, params![id, attempt, before, from, limit])
+        .await?;
+    rows.iter().rev().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<Chunk, DalError> {

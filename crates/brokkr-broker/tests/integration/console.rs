@@ -4,6 +4,7 @@ mod agents;
 mod generators;
 mod log;
 mod many;
+mod output;
 mod overview;
 mod sessions;
 mod webhooks;

@@ -96,6 +96,42 @@ impl App {
     }
 }
 
+/// As much output as is read backwards at once, and in so many chunks at most.
+const BYTES_BEFORE: u64 = 256 * 1_024;
+const CHUNKS_BEFORE: u32 = 10_000;
+
+impl App {
+    /// Some 256 KiB of an attempt's output that end at a place, in the order in which they were printed; nothing at its beginning.
+    ///
+    /// # Errors
+    /// [`ReadError::Absent`] when there is no such order.
+    pub async fn output_before(&self, id: WorkOrderId, end: Position) -> Result<Vec<OutputPiece>, ReadError> {
+        let Position { attempt, offset } = end;
+        let mut tx = self.db.read().await?;
+        order_now(&mut tx, id).await?;
+        let chunks = output::before(&mut tx, id, attempt, offset, BYTES_BEFORE, CHUNKS_BEFORE).await?;
+        let pieces = chunks
+            .into_iter()
+            .filter_map(|chunk| piece(until(chunk, offset), attempt, 0));
+        Ok(pieces.collect())
+    }
+}
+
+/// The part of a chunk before `end`, up to the last whole character.
+fn until(mut chunk: Chunk, end: u64) -> Chunk {
+    let kept = usize::try_from(end.saturating_sub(chunk.offset)).unwrap_or(usize::MAX);
+    if kept < chunk.data.len() {
+        let whole = (0..=kept).rev().find(|at| !continues(chunk.data[*at]));
+        chunk.data.truncate(whole.unwrap_or(0));
+    }
+    chunk
+}
+
+/// Whether it is no first byte of a character in UTF-8.
+const fn continues(byte: u8) -> bool {
+    byte & 0b1100_0000 == 0b1000_0000
+}
+
 /// Looks into the queue first: an order that ends meanwhile is found in the log then.
 pub(super) async fn order_now(tx: &mut Tx, id: WorkOrderId) -> Result<OrderNow, ReadError> {
     if let Some(head) = work_orders::heads_of(tx, &[id]).await?.pop() {
@@ -148,14 +184,13 @@ fn piece(mut chunk: Chunk, attempt: Attempt, after: u64) -> Option<OutputPiece> 
     let skipped = usize::try_from(after.saturating_sub(chunk.offset))
         .unwrap_or(usize::MAX)
         .min(chunk.data.len());
-    let continues = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
     let skipped = if skipped == 0 {
         0
     } else {
         skipped
             + chunk.data[skipped..]
                 .iter()
-                .take_while(|byte| continues(byte))
+                .take_while(|byte| continues(**byte))
                 .count()
     };
     let data = chunk.data.split_off(skipped);
@@ -188,5 +223,10 @@ mod tests {
         assert_eq!(read("aüb", 10), Some((10, "aüb".to_owned())));
         assert_eq!(read("aüb", 12), Some((13, "b".to_owned())));
         assert_eq!(read("aüb", 14), None);
+        let before = |data, end| until(chunk(data), end).data;
+        assert_eq!(before("aüb", 14), "aüb".as_bytes());
+        assert_eq!(before("aüb", 13), "aü".as_bytes());
+        assert_eq!(before("aüb", 12), b"a");
+        assert_eq!(before("aüb", 9), b"");
     }
 }

@@ -1,4 +1,4 @@
-// Keeps the live parts of a page fresh and follows output. Everything that is put into a page is put in as text, or comes as a whole
+// Keeps the live parts of a page fresh. Everything that is put into a page is put in as text, or comes as a whole
 // page from the broker, which has escaped it.
 'use strict';
 
@@ -6,7 +6,6 @@
 const LOOK_MS = 1000;
 // Times pass without any change, and changes may go unheard.
 const SLOW_LOOK_MS = 15000;
-const LINES_MAX = 2000;
 
 /** Fetches the page again and exchanges the parts that are marked as live and have changed. */
 async function look() {
@@ -100,118 +99,6 @@ function keepLooking() {
   hear();
 }
 
-/** The output of an order: the last lines of it, in the terminal's colours. */
-class Output {
-  constructor(element) {
-    this.element = element;
-    this.waiting = [];
-    this.scheduled = false;
-    this.clear();
-    this.follow = document.getElementById('follow');
-    this.search = document.getElementById('search');
-    this.said = document.getElementById('output-said');
-    this.search.addEventListener('input', () => this.mark());
-    document.querySelectorAll('.scripted').forEach((control) => { control.hidden = false; });
-  }
-
-  clear() {
-    this.waiting = [];
-    this.lines = 0;
-    this.dropped = 0;
-    this.style = new Set();
-    this.line = null;
-    this.fresh = true;
-  }
-
-  add(text) {
-    this.waiting.push(text);
-    if (this.scheduled) return;
-    this.scheduled = true;
-    requestAnimationFrame(() => { this.scheduled = false; this.show(); });
-  }
-
-  show() {
-    if (this.fresh) { this.element.replaceChildren(); this.fresh = false; }
-    let lines = this.waiting.join('').split('\n');
-    this.waiting = [];
-    // Lines that would be dropped at once are never made.
-    if (lines.length > LINES_MAX + 1) {
-      this.dropped += lines.length - LINES_MAX - 1;
-      lines = lines.slice(-LINES_MAX - 1);
-      this.line = null;
-    }
-    lines.forEach((text, index) => {
-      if (index > 0 || !this.line) {
-        this.line = document.createElement('span');
-        this.element.append(this.line);
-        this.lines += 1;
-      }
-      this.write(text + (index < lines.length - 1 ? '\n' : ''));
-    });
-    while (this.lines > LINES_MAX) { this.element.firstChild.remove(); this.lines -= 1; this.dropped += 1; }
-    this.said.textContent = this.dropped ? `${this.dropped} lines before these are in the download` : '';
-    if (this.follow.checked) this.element.scrollTop = this.element.scrollHeight;
-    if (this.search.value) this.mark();
-  }
-
-  write(text) {
-    text.split(/(\x1b\[[0-9;:?]*[@-~])/).forEach((piece, index) => {
-      if (index % 2) { if (piece.endsWith('m')) this.colour(piece.slice(2, -1)); return; }
-      if (!piece) return;
-      if (!this.style.size) { this.line.append(piece); return; }
-      const span = document.createElement('span');
-      span.className = [...this.style].map((code) => `t${code}`).join(' ');
-      span.textContent = piece;
-      this.line.append(span);
-    });
-  }
-
-  colour(codes) {
-    for (const code of codes.split(/[;:]/).map(Number)) {
-      if (code === 0) this.style.clear();
-      else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) { this.plain(); this.style.add(code); }
-      else if (code === 39) this.plain();
-      else if ([1, 3, 4].includes(code)) this.style.add(code);
-      else if (code === 38 || code === 48) break;
-    }
-  }
-
-  plain() { [...this.style].filter((code) => code >= 30).forEach((code) => this.style.delete(code)); }
-
-  mark() {
-    const sought = this.search.value.toLowerCase();
-    let found = 0;
-    let first = null;
-    for (const line of this.element.children) {
-      const has = sought !== '' && line.textContent.toLowerCase().includes(sought);
-      line.classList.toggle('found', has);
-      if (has) { found += 1; first = first || line; }
-    }
-    if (sought === '') return;
-    this.said.textContent = `${found} lines`;
-    if (first) { this.follow.checked = false; first.scrollIntoView({ block: 'nearest' }); }
-  }
-}
-
-function followOutput() {
-  const element = document.getElementById('output');
-  if (!element || !element.dataset.follow) return;
-  const output = new Output(element);
-  let events = null;
-  let over = false;
-  // A browser has few connections for a broker: a page that nobody sees needs none, and begins again when it is seen.
-  const hear = () => {
-    if (!isSeen() && events) { events.close(); events = null; }
-    if (!isSeen() || events || over) return;
-    events = new EventSource(element.dataset.follow);
-    events.addEventListener('open', () => output.clear());
-    events.addEventListener('output', (event) => output.add(JSON.parse(event.data).text));
-    events.addEventListener('ended', () => { over = true; events.close(); lookSoon(); });
-  };
-  document.addEventListener('visibilitychange', hear);
-  hear();
-}
-
 function theme() {
   const button = document.getElementById('theme');
   const use = (name) => { if (name) document.documentElement.dataset.theme = name; };
@@ -227,5 +114,4 @@ function theme() {
 }
 
 theme();
-followOutput();
 keepLooking();

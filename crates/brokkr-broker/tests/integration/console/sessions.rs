@@ -6,66 +6,20 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
-use brokkr_api::{AppendOutput, OutputChunk, Time, WorkOrder};
 use brokkr_broker::config::ConsoleConfig;
 use brokkr_broker::{api, console};
-use brokkr_testkit::{Answer, Backend, TestAgent, TestBroker};
+use brokkr_testkit::{Answer, Backend, TestBroker};
 use reqwest::{Client, Method};
 use rstest::rstest;
 use tower::ServiceExt as _;
 
+use super::output::{Live, print};
 use super::{Visitor, viewer};
 
-const STREAM_ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// More than anybody may try in the time that a test takes.
 const TRIES_MAX: usize = 500;
 /// Nobody's.
 const WRONG_PAK: &str = "brokkr_BRwrongone_wrongwrongwrongwrongwrong";
-
-/// What a page reads live.
-struct Live(reqwest::Response);
-
-impl Live {
-    async fn of(visitor: &Visitor<'_>, path: &str) -> Live {
-        let answer = visitor.request(Method::GET, path).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        Live(answer)
-    }
-
-    /// Reads until the word is there, and answers how often it is.
-    async fn until(&mut self, word: &str) -> usize {
-        let mut text = String::new();
-        while !text.contains(word) {
-            let more = tokio::time::timeout(STREAM_ENDS_WITHIN, self.0.chunk()).await;
-            let more = more
-                .expect("something comes")
-                .unwrap()
-                .expect("the stream goes on");
-            text.push_str(&String::from_utf8_lossy(&more));
-        }
-        text.matches(word).count()
-    }
-
-    async fn end(mut self) {
-        let read = async { while let Ok(Some(_)) = self.0.chunk().await {} };
-        tokio::time::timeout(STREAM_ENDS_WITHIN, read)
-            .await
-            .expect("the stream ends with its session");
-    }
-}
-
-async fn print(agent: &TestAgent, claim: &WorkOrder, offset: i64, text: &str) {
-    let chunk = OutputChunk {
-        id: claim.id,
-        attempt: claim.attempt,
-        offset,
-        stream: "stdout".to_owned(),
-        at: Time::from_micros(7),
-        data: text.to_owned(),
-    };
-    let output = AppendOutput { chunks: vec![chunk] };
-    agent.client.append_output(agent.id, &output).await.unwrap();
-}
 
 #[rstest]
 #[tokio::test]

@@ -22,6 +22,8 @@ async fn no_page_has_a_serious_finding() {
     findings.extend(look(&browser, axe, "cancel-many").await);
     scene.look_at_sending_elsewhere(&browser).await;
     findings.extend(look(&browser, axe, "send-elsewhere").await);
+    scene.look_at_folded_output(&browser).await;
+    findings.extend(look(&browser, axe, "output-folded").await);
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 

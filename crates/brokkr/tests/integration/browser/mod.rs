@@ -12,6 +12,7 @@ mod large;
 mod live;
 mod log;
 mod many;
+mod output;
 mod pictures;
 mod receiver;
 mod replicas;

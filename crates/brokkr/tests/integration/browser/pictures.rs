@@ -28,6 +28,8 @@ async fn each_page_can_be_looked_at_in_both_themes() {
     written.extend(browser.photograph("cancel-many").await);
     scene.look_at_sending_elsewhere(&browser).await;
     written.extend(browser.photograph("send-elsewhere").await);
+    scene.look_at_folded_output(&browser).await;
+    written.extend(browser.photograph("output-folded").await);
     for path in written {
         let size = std::fs::metadata(&path).expect("the picture is there").len();
         assert!(size > 5_000, "{} shows nothing", path.display());

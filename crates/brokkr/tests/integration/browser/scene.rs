@@ -109,6 +109,17 @@ impl Scene {
         browser.until_text("main", "Send it there").await;
     }
 
+    /// Shows what an order printed, folded but for what is sought.
+    pub(super) async fn look_at_folded_output(&self, browser: &Browser) {
+        browser
+            .open(&self.setting.url(&format!("/orders/{}", self.ended)))
+            .await;
+        browser.until_text("#output", "done").await;
+        browser.fill_in("Search", "warning").await;
+        browser.tick("Fold the rest").await;
+        browser.until_text("#output .gap", "5 lines").await;
+    }
+
     /// Each page of the console: a name for it, and its path.
     pub(super) fn pages(&self) -> Vec<(&'static str, String)> {
         vec![
