@@ -15,6 +15,7 @@ mod random;
 mod references;
 mod signals;
 mod telemetry;
+mod terms;
 mod waiting;
 mod work_type;
 

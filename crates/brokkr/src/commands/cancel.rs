@@ -1,9 +1,12 @@
 //! `brokkr cancel`.
 
+mod filter;
+
 use brokkr_api::Cancel;
-use brokkr_client::CancelOutcome;
+use brokkr_client::{CancelOutcome, Client};
 use uuid::Uuid;
 
+use self::filter::FilterArgs;
 use crate::connection::ConnectionArgs;
 use crate::exit::Exit;
 use crate::output::print;
@@ -14,7 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   brokkr cancel ID
   brokkr cancel ID --reason 'wrong cluster' --wait
-  brokkr cancel $(brokkr get orders -o name)";
+  brokkr cancel --label gpu --status PENDING --dry-run     only tell how many there are
+  brokkr cancel --all --yes --reason 'wrong release'       without being asked";
 
 /// Cancel orders: at once while they wait, through their agent while they run
 ///
@@ -24,7 +28,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The orders
-    #[arg(required = true, value_name = "ID", value_parser = order_id)]
+    #[arg(required_unless_present_any = ["many", "terms"], conflicts_with_all = ["many", "terms", "consent"], value_name = "ID", value_parser = order_id)]
     orders: Vec<Uuid>,
 
     /// Why, for the record and for the agent
@@ -38,6 +42,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     waiting: WaitArgs,
 
+    #[command(flatten, next_help_heading = "Many at once")]
+    filter: FilterArgs,
+
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -45,29 +52,37 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     let Args {
         orders,
+        filter,
         reason,
         wait,
         waiting,
         connection,
     } = args;
     let client = connection.client()?;
-    for id in &orders {
-        match client
-            .cancel_work_order(
-                *id,
-                &Cancel {
-                    reason: reason.clone(),
-                },
-            )
-            .await?
-        {
-            CancelOutcome::Ended(_) => print(&format!("order/{id} cancelled\n"))?,
-            CancelOutcome::Requested(_) => print(&format!("order/{id} is being cancelled by its agent\n"))?,
-        }
-    }
-    if wait {
-        waiting::wait_for(&client, &orders, &waiting).await
+    let cancelled = match orders.is_empty() {
+        true => filter::run(&client, &filter, reason).await?,
+        false => these(&client, orders, reason).await?,
+    };
+    if wait && !cancelled.is_empty() {
+        waiting::wait_for(&client, &cancelled, &waiting).await
     } else {
         Ok(Exit::Succeeded)
     }
+}
+
+async fn these(client: &Client, orders: Vec<Uuid>, reason: Option<String>) -> anyhow::Result<Vec<Uuid>> {
+    let cancel = Cancel { reason };
+    for id in &orders {
+        let outcome = client.cancel_work_order(*id, &cancel).await?;
+        tell(*id, matches!(outcome, CancelOutcome::Ended(_)))?;
+    }
+    Ok(orders)
+}
+
+fn tell(id: Uuid, has_ended: bool) -> anyhow::Result<()> {
+    print(&match has_ended {
+        true => format!("order/{id} cancelled\n"),
+        false => format!("order/{id} is being cancelled by its agent\n"),
+    })?;
+    Ok(())
 }

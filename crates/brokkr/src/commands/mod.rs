@@ -20,6 +20,7 @@ pub(crate) mod internal;
 pub(crate) mod label;
 pub(crate) mod login;
 pub(crate) mod logs;
+mod many;
 pub(crate) mod migrate;
 pub(crate) mod pause;
 pub(crate) mod retry;

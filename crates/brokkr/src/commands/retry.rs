@@ -18,18 +18,15 @@ Examples:
   brokkr retry ID
   brokkr retry ID --follow
   brokkr retry --failed --since 1h --dry-run           only tell how many there are
-  brokkr retry --failed --lost --type command --yes    without being asked";
+  brokkr retry --failed --lost --label gpu --yes       without being asked";
 
 /// Run ended orders again, each as a new order that is linked to the old one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The ended orders
-    #[arg(required_unless_present = "endings", conflicts_with = "endings", value_name = "ID", value_parser = order_id)]
+    #[arg(required_unless_present = "endings", conflicts_with_all = ["endings", "terms", "consent"], value_name = "ID", value_parser = order_id)]
     orders: Vec<Uuid>,
-
-    #[command(flatten)]
-    filter: FilterArgs,
 
     /// Wait until the new orders have ended; the exit code is theirs
     #[arg(long, conflicts_with = "endings")]
@@ -44,6 +41,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     output: OutputArgs,
+
+    #[command(flatten, next_help_heading = "Many at once")]
+    filter: FilterArgs,
 
     #[command(flatten)]
     connection: ConnectionArgs,

@@ -6,6 +6,7 @@ mod cli_help;
 mod config;
 mod deploy;
 mod dev;
+mod events;
 mod explain;
 mod journey;
 mod kubernetes;

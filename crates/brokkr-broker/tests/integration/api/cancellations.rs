@@ -220,3 +220,52 @@ async fn nobody_cancels_everything_by_leaving_something_out(
     }
     assert_eq!(left(&broker).await.len(), 1);
 }
+
+/// Only PostgreSQL lets a claim come between the look and the lock.
+#[tokio::test]
+async fn an_order_that_is_claimed_meanwhile_is_none_of_those_that_wait() {
+    let broker = TestBroker::start(Backend::Postgres).await;
+    let agent = broker.agent().await;
+    let order = broker.work_order().for_agent(&agent).label("old").create().await;
+    broker.advance(Duration::from_secs(1)).await;
+    let connection = sqlx::PgPool::connect(broker.db().url()).await.unwrap();
+    let mut claim = connection.begin().await.unwrap();
+    let claimed = sqlx::query(
+        "UPDATE work_orders
+            SET status = 'CLAIMED', attempt = 1, claimed_by = $1, claimed_at = created_at,
+                lease_expires_at = created_at + 3600000000
+          WHERE id = $2",
+    );
+    let claimed = claimed.bind(agent.id).bind(order.id).execute(&mut *claim).await;
+    assert_eq!(claimed.unwrap().rows_affected(), 1);
+
+    let waiting = CancellationsRequest {
+        status: Some(WorkOrderStatus::Pending),
+        ..labelled("old")
+    };
+    let commit = async {
+        let blocked = "SELECT COUNT(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waits = async || sqlx::query_scalar::<_, i64>(blocked).fetch_one(&connection).await;
+        let until_blocked = async {
+            while waits().await.unwrap() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let blocked = tokio::time::timeout(Duration::from_secs(30), until_blocked).await;
+        blocked.expect("the cancellation waits for the claim");
+        claim.commit().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(cancel(&broker, waiting), commit);
+
+    assert!(
+        answer.ended.is_empty() && answer.requested.is_empty(),
+        "{answer:?}"
+    );
+    let order = broker.admin().work_order(order.id).await.unwrap();
+    assert_eq!(
+        (order.status, order.cancel_requested_at),
+        (WorkOrderStatus::Claimed, None)
+    );
+    connection.close().await;
+}

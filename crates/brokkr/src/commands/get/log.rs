@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::paged::{page, paged};
 use crate::connection::ConnectionArgs;
 use crate::output::{self, OutputArgs};
-use crate::references::{self, around, order_id};
+use crate::references::{around, order_id};
+use crate::terms::TermsArgs;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LogArgs {
@@ -26,13 +27,8 @@ pub(super) struct LogArgs {
     #[arg(long)]
     lost_attempt: bool,
 
-    /// Only what this agent held last
-    #[arg(long)]
-    agent: Option<String>,
-
-    /// Only orders of this type
-    #[arg(long = "type", value_name = "TYPE")]
-    work_type: Option<String>,
+    #[command(flatten)]
+    terms: TermsArgs,
 
     /// How many at most
     #[arg(long, default_value_t = 50, value_name = "NUMBER")]
@@ -52,8 +48,7 @@ pub(super) async fn run(args: LogArgs) -> anyhow::Result<()> {
         failed,
         succeeded,
         lost_attempt,
-        agent,
-        work_type,
+        terms,
         limit,
         output,
         connection,
@@ -70,17 +65,17 @@ pub(super) async fn run(args: LogArgs) -> anyhow::Result<()> {
             several => output::list(output.output, several, &around, ""),
         };
     }
-    let agent_id = match agent {
-        Some(name) => Some(references::agent(&client, &name).await?.id),
-        None => None,
-    };
+    let agent_id = terms.agent_id(&client).await?;
     let success = if failed {
         Some(false)
     } else {
         succeeded.then_some(true)
     };
     let query = ListLog {
-        work_type,
+        work_type: terms.work_type,
+        label: terms.label,
+        submitted_by: terms.submitted_by,
+        text: terms.text,
         success,
         lost_attempt: lost_attempt.then_some(true),
         agent_id,

@@ -9,6 +9,7 @@ use super::paged::{page, paged};
 use crate::connection::ConnectionArgs;
 use crate::output::{self, OutputArgs};
 use crate::references::{around, order_id};
+use crate::terms::{TermsArgs, queue_status};
 
 /// The log's list has no whole orders, so each is asked for.
 const REQUESTS_AT_ONCE: usize = 16;
@@ -24,12 +25,11 @@ pub(super) struct OrdersArgs {
     all: bool,
 
     /// Only orders in this state: PENDING, CLAIMED, RETRY_PENDING or SCHEDULED
-    #[arg(long, value_parser = status)]
+    #[arg(long, value_parser = queue_status)]
     status: Option<WorkOrderStatus>,
 
-    /// Only orders of this type
-    #[arg(long = "type", value_name = "TYPE")]
-    work_type: Option<String>,
+    #[command(flatten)]
+    terms: TermsArgs,
 
     /// How many at most
     #[arg(long, default_value_t = 500, value_name = "NUMBER")]
@@ -52,7 +52,7 @@ pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
         orders,
         all,
         status,
-        work_type,
+        terms,
         limit,
         watch,
         output,
@@ -70,9 +70,15 @@ pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
         // Before the look, or what comes in between is missed.
         changes.next().await.transpose()?;
     }
+    let agent_id = terms.agent_id(&client).await?;
+    let named = terms.clone();
     let query = ListWorkOrders {
         status,
-        work_type: work_type.clone(),
+        work_type: named.work_type,
+        agent_id,
+        label: named.label,
+        submitted_by: named.submitted_by,
+        text: named.text,
         limit: page(limit),
         ..ListWorkOrders::default()
     };
@@ -86,8 +92,13 @@ pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
     })
     .await?;
     if all {
+        let named = terms.clone();
         let query = ListLog {
-            work_type,
+            work_type: named.work_type,
+            agent_id,
+            label: named.label,
+            submitted_by: named.submitted_by,
+            text: named.text,
             limit: page(limit),
             ..ListLog::default()
         };
@@ -125,12 +136,7 @@ pub(super) async fn run(args: OrdersArgs) -> anyhow::Result<()> {
             Err(error) if error.status() == Some(404) => continue,
             order => order?,
         };
-        let wanted = status.is_none_or(|status| order.status == status)
-            && query
-                .work_type
-                .as_ref()
-                .is_none_or(|wanted| *wanted == order.work_type);
-        if wanted {
+        if status.is_none_or(|status| order.status == status) && terms.hold_for(&order, agent_id) {
             output::another(output.output, &order, &around)?;
         }
     }
@@ -146,15 +152,5 @@ async fn given(client: &Client, ids: &[Uuid], output: &OutputArgs) -> anyhow::Re
     match found.as_slice() {
         [one] => output::one(output.output, one, &around),
         several => output::list(output.output, several, &around, ""),
-    }
-}
-
-fn status(text: &str) -> Result<WorkOrderStatus, String> {
-    let value = serde_json::Value::String(text.to_ascii_uppercase().replace('-', "_"));
-    let status: WorkOrderStatus = serde_json::from_value(value).map_err(|_| "no such state".to_owned())?;
-    if status.ended() {
-        Err("that is how orders end; see brokkr get log".to_owned())
-    } else {
-        Ok(status)
     }
 }
