@@ -62,6 +62,13 @@ impl Browser {
         self.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
+    /// Lets no request of a page through whose address matches, where `*` stands for any text.
+    pub async fn refuse(&self, address: &str) {
+        self.cdp("Network.enable", json!({})).await;
+        self.cdp("Network.setBlockedURLs", json!({ "urls": [address] }))
+            .await;
+    }
+
     /// What pages complained about since the last call: failed requests, errors of scripts, and what the Content-Security-Policy refused.
     pub async fn complaints(&self) -> Vec<String> {
         let command = Vendor {

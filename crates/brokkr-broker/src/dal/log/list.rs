@@ -19,7 +19,7 @@ macro_rules! from {
     };
 }
 
-/// From `$1` and `$2` on down to the last two parameters, the latest ending first. A plain list has no more conditions than its index finds:
+/// What comes after `$1` and `$2`, down to `$last`, the latest ending first. A plain list has no more conditions than its index finds:
 /// those that may or may not hold have PostgreSQL expect that hardly any entry is found.
 macro_rules! list {
     ($dialect:ident, $index:literal, $conditions:expr, $last:literal) => {

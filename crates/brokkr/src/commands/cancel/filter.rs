@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brokkr_api::{CancellationsRequest, WorkOrderStatus};
+use brokkr_api::{CancellationsRequest, Time, WorkOrderStatus};
 use brokkr_client::Client;
 use uuid::Uuid;
 
@@ -44,6 +44,7 @@ impl FilterArgs {
     async fn request(&self, client: &Client, reason: Option<String>) -> anyhow::Result<CancellationsRequest> {
         let agent_id = self.terms.agent_id(client).await?;
         let terms = self.terms.clone();
+        let since = self.since.map(|span| ago(references::now(), span));
         Ok(CancellationsRequest {
             status: self.status,
             work_type: terms.work_type,
@@ -51,7 +52,8 @@ impl FilterArgs {
             label: terms.label,
             submitted_by: terms.submitted_by,
             text: terms.text,
-            created_from: self.since.map(|span| ago(references::now(), span)),
+            // The broker takes no request that says nothing.
+            created_from: since.or(self.all.then_some(Time::from_micros(0))),
             reason,
             ..CancellationsRequest::default()
         })

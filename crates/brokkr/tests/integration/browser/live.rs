@@ -1,5 +1,7 @@
 //! What changes on a page while somebody looks at it.
 
+use std::time::Duration;
+
 use super::Setting;
 use crate::world::{World, until};
 
@@ -32,6 +34,22 @@ async fn a_new_order_appears_and_its_state_changes_without_a_reload() {
     browser.until_text("main", "CLAIMED").await;
     assert_eq!(browser.script(MARKED).await, 7, "the page was loaded again");
     setting.world.file("go", "");
+}
+
+#[tokio::test]
+async fn a_page_that_hears_of_no_changes_looks_by_itself_now_and_then() {
+    let setting = Setting::new().await;
+    let browser = setting.administrator().await;
+    browser.refuse("*/console/live/changes*").await;
+    browser.open(&setting.url("/orders")).await;
+    browser.until_text("#list", "There are none").await;
+    browser.script(MARK).await;
+    // Beyond the look that follows a stream that did not begin.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let order = setting.submit_for("true", "nobody").await;
+    browser.until_text(&format!("main a[href*='{order}']"), "").await;
+    assert_eq!(browser.script(MARKED).await, 7, "the page was loaded again");
 }
 
 #[tokio::test]

@@ -88,6 +88,8 @@ async fn many_that_wait_are_counted_and_cancelled_only_when_that_was_agreed_to()
     assert_eq!(none.stdout, "0 orders would be cancelled\n");
     let left = setting.run(&["get", "orders", "-o", "name"]).await.with_code(0);
     assert_eq!(left.stdout, format!("order/{arm}\n"));
+    let all = cancel(&["--all", "--yes", "--wait"]).await.with_code(3);
+    assert_eq!(all.stdout, of(&arm));
     let entry = setting
         .run(&["get", "log", &gpu, "-o", "json"])
         .await
